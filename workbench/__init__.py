@@ -1,0 +1,55 @@
+"""Workbench: see, and steer, imbalance and instability while networks train.
+
+Importing this package loads nothing heavy; each public name is fetched from its room when first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workbench.cards.errors import WorkbenchError as WorkbenchError
+    from workbench.cards.registry import card as card
+    from workbench.cards.registry import experiments as experiments
+    from workbench.panels import open as open
+    from workbench.runs import launch as launch
+    from workbench.runs.store import run as run
+    from workbench.runs.store import store as store
+    from workbench.signals import emit as emit
+    from workbench.steering import Logger as Logger
+    from workbench.steering import Steering as Steering
+    from workbench.steering.user import session as session
+    from workbench.steering import watch as watch
+
+__version__ = "0.1.0"
+
+# public name -> the module that holds it
+_HOMES = {
+    "Logger": "workbench.steering",
+    "Steering": "workbench.steering",
+    "WorkbenchError": "workbench.cards.errors",
+    "card": "workbench.cards.registry",
+    "emit": "workbench.signals",
+    "experiments": "workbench.cards.registry",
+    "launch": "workbench.runs",
+    "open": "workbench.panels",
+    "run": "workbench.runs.store",
+    "session": "workbench.steering.user",
+    "store": "workbench.runs.store",
+    "watch": "workbench.steering",
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604 (every entry is a name)
+
+
+def __getattr__(name: str) -> object:
+    """Fetch a public name from its room and keep it, so that the next use costs a dictionary look-up."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'workbench' has no attribute {name!r}; it offers {', '.join(__all__)}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,245 @@
+"""What a method declares about itself: signals, views, arms, presets, claims, and the card that holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from workbench.cards.controls import Config, Control, controls_of
+from workbench.cards.errors import UnknownName
+
+_T = TypeVar("_T", "Arm", "Preset")
+SHAPES = ("scalar", "vector", "histogram", "matrix", "image", "text")
+KINDS = ("line", "area", "bars", "histogram", "heatmap", "matrix", "scatter", "ternary", "image", "text")
+
+
+@dataclass(frozen=True)
+class Paper:
+    """The source of a method. `number` is its place in the list of 59 papers, 0 if outside it."""
+
+    title: str
+    venue: str
+    year: int
+    url: str = ""
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A named quantity that a method emits.
+
+    Attributes:
+        name: snake_case, as passed to `emit`.
+        meaning: one sentence.
+        shape: ``scalar``; ``vector`` (one value per class, layer, expert: `axis` and `labels` say which);
+            ``histogram`` (counts of `edges` = (low, high, bins) equal bins, outliers in the end bins);
+            ``matrix``; ``image`` ((H, W), (H, W, 3) or (N, H, W[, 3]), uint8 or floats in [0, 1]); ``text``.
+        healthy: the range in which the quantity raises no worry.
+        deterministic: False for wall-clock figures, which replay does not compare.
+        main: shown as the run's sparkline.
+    """
+
+    name: str
+    meaning: str = ""
+    unit: str = ""
+    shape: str = "scalar"
+    axis: str = ""
+    labels: tuple[str, ...] = ()
+    edges: tuple[float, float, int] | None = None
+    healthy: tuple[float | None, float | None] = (None, None)
+    deterministic: bool = True
+    main: bool = False
+
+
+@dataclass(frozen=True)
+class Series:
+    """One signal inside a view. A vector signal gives one line per component, shaded light to dark."""
+
+    signal: str
+    label: str = ""
+    dash: bool = False
+    axis: str = "left"  # or "right"
+    color: str = ""  # a design token (ink, ink2, blue, …); empty: the run's colour
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A horizontal line for orientation: a number, or the latest value of a signal."""
+
+    value: float | str
+    label: str
+
+
+@dataclass(frozen=True)
+class View:
+    """One chart.
+
+    Attributes:
+        id: snake_case, unique in the card.
+        kind: one of `KINDS`. ``area`` stacks its series (vector signals: of one component, chosen in the panel);
+            ``bars`` and ``histogram`` show the newest step, or the time slider's.
+        series: signals drawn (`Series`, or just names).
+        bands: pairs of signals with the space between them shaded (what lies between two bounds).
+        scale: of the y axis, ``linear`` or ``log``; `range` fixes its ends.
+        group: views of one group share a place, as tabs labelled by `tab`.
+        per_run: draw one run at a time, chosen in the panel (stacked areas and images), instead of overlaying all.
+    """
+
+    id: str
+    title: str
+    kind: str = "line"
+    series: tuple[Series | str, ...] = ()
+    bands: tuple[tuple[str, str], ...] = ()
+    subtitle: str = ""
+    unit: str = ""
+    scale: str = "linear"
+    range: tuple[float | None, float | None] = (None, None)
+    references: tuple[Reference, ...] = ()
+    group: str = ""
+    tab: str = ""
+    per_run: bool = False
+
+    def lines(self) -> tuple[Series, ...]:
+        """The series with bare names turned into `Series`."""
+        return tuple(s if isinstance(s, Series) else Series(s) for s in self.series)
+
+
+@dataclass(frozen=True)
+class Action:
+    """A button that does something once, recorded as an intervention (shock, inject a spike)."""
+
+    name: str
+    label: str
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """An expensive look, isolated from training, asked for once or switched on every n steps."""
+
+    name: str
+    label: str
+    help: str = ""
+    every: int = 0  # 0: off until asked
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A named set of overrides. `role` is phenomenon, remedy, ablation or competitor."""
+
+    name: str
+    label: str
+    role: str = "ablation"
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A size of the experiment: ``smoke`` (tests), ``tour`` (to play with), ``full``. `arms` start together."""
+
+    name: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    help: str = ""
+    arms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A paper's statement, and our small-scale restatement with its rule for the verdict, declared before running.
+
+    Attributes:
+        statement, figure: the paper's words and number, with their source.
+        restatement: what is measured here.
+        arms: the two (or more) arms compared; the first is expected to win.
+        metric: the signal (its last value) or ``module:function`` computed from the runs.
+        direction: ``lower`` or ``higher`` for the first arm.
+        margin: smallest mean paired difference that counts as reproduced.
+        rule: ``interval`` (two-sided 90 % paired t), ``all_pairs``, ``count``, ``exact``.
+        preset, seeds, overrides: the runs.
+        quick: a deterministic test, run by the test suite.
+    """
+
+    id: str
+    statement: str
+    restatement: str
+    figure: str = ""
+    arms: tuple[str, ...] = ()
+    metric: str = ""
+    direction: str = "lower"
+    margin: float = 0.0
+    rule: str = "interval"
+    preset: str = "tour"
+    seeds: tuple[int, ...] = (0, 1, 2)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    quick: bool = False
+
+
+@dataclass(frozen=True)
+class Card:
+    """Everything about an experiment that can be known without importing its training code.
+
+    Attributes:
+        id: ``family/method``, its folder; filled in by the registry.
+        phenomenon, remedy: one sentence each.
+        module: dotted name of the training code, relative to the card's package (``.module``).
+        detectors: ``"detect:ExplodedBounds"`` (relative to the card's package) or a name of `workbench.detectors`.
+        data: names of the data sets used.
+        reconstruction: what was not checked against the authors' code, in words; empty: checked.
+        notes: honest remarks shown in the panel and the gallery (what a reader must know before believing a chart).
+    """
+
+    title: str
+    paper: Paper
+    phenomenon: str
+    remedy: str
+    config: type[Config]
+    signals: tuple[Signal, ...]
+    views: tuple[View, ...]
+    arms: tuple[Arm, ...]
+    presets: tuple[Preset, ...]
+    subtitle: str = ""
+    id: str = ""
+    module: str = ".module"
+    package: str = ""
+    detectors: tuple[str, ...] = ()
+    actions: tuple[Action, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    data: tuple[str, ...] = ()
+    reconstruction: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def family(self) -> str:
+        """The first part of the id."""
+        return self.id.split("/", 1)[0]
+
+    @property
+    def controls(self) -> dict[str, Control]:
+        """Every control by dotted name, in order of declaration."""
+        return controls_of(self.config)
+
+    def signal(self, name: str) -> Signal | None:
+        """The declaration of a signal; None for an undeclared one."""
+        return next((s for s in self.signals if s.name == name), None)
+
+    @property
+    def main_signal(self) -> str:
+        """The signal shown as a run's sparkline."""
+        return next((s.name for s in self.signals if s.main), self.signals[0].name if self.signals else "loss")
+
+    def arm(self, name: str) -> Arm:
+        """The arm of that name; `UnknownName` suggests the nearest."""
+        return self._named("arm", name, self.arms)
+
+    def preset(self, name: str) -> Preset:
+        """The preset of that name; `UnknownName` suggests the nearest."""
+        return self._named("preset", name, self.presets)
+
+    def _named(self, what: str, name: str, things: tuple[_T, ...]) -> _T:
+        for thing in things:
+            if thing.name == name:
+                return thing
+        raise UnknownName(what, name, (t.name for t in things), where=self.id)

@@ -1,0 +1,281 @@
+"""ChartData: one chart as plain arrays and words, the same for the live panel and for plotly.
+
+Arrays are float64 here and travel as float32. In them NaN means *no value in this bucket* (a sparser series; the line
+is drawn on) and +Infinity *only non-finite values in this bucket* (a gap).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Color = dict[str, int | str]  # {"run": palette index} or {"token": design token}
+
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A horizontal reference line."""
+
+    value: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The shared x of a chart: step = `base` + `at` (float32 alone is exact only up to step 16,777,216)."""
+
+    at: Array
+    base: float
+
+    @property
+    def steps(self) -> Array:
+        """Steps at the middle of each bucket, shape (n,)."""
+        return self.at + self.base
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve on the chart's grid: mean a bucket, and its extremes when buckets hold several values."""
+
+    key: str
+    run: str
+    label: str
+    signal: str
+    color: Color
+    mean: Array
+    lo: Array | None = None
+    hi: Array | None = None
+    shade: float = 1.0
+    dash: bool = False
+    axis: str = "left"
+    gaps: bool = False
+    nonfinite: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Band:
+    """The space between two curves, by their keys."""
+
+    lo: str
+    hi: str
+    run: str
+
+
+@dataclass(frozen=True)
+class Bars:
+    """One group of bars: a value for each label of the chart; NaN where there is none."""
+
+    key: str
+    run: str
+    label: str
+    color: Color
+    values: Array
+
+
+@dataclass(frozen=True)
+class Counts:
+    """One histogram: a count for each of the chart's bins."""
+
+    key: str
+    run: str
+    label: str
+    color: Color
+    counts: Array
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image, row by row, channels last, in [0, 1]."""
+
+    label: str
+    caption: str
+    width: int
+    height: int
+    channels: int
+    data: Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChartData:
+    """What every chart has; the subclasses add what their kind draws.
+
+    Attributes:
+        empty: why there is nothing to draw yet, in words; None: there is something.
+        xdomain: first and last step of the x axis (for charts without one: of the runs).
+        ydomain: fixed ends of the y axis; None: as the data needs.
+        component, run, step: what is shown where the view shows one component, run or step.
+    """
+
+    id: str
+    kind: str
+    title: str
+    subtitle: str = ""
+    unit: str = ""
+    scale: str = "linear"
+    empty: str | None = None
+    xdomain: tuple[float, float] = (0.0, 1.0)
+    ydomain: tuple[float, float] | None = None
+    references: tuple[Mark, ...] = ()
+    component: int | None = None
+    run: str | None = None
+    step: int | None = None
+    note: str | None = None
+
+    def encode(self) -> Encoded:
+        """Head and float32 data of this chart; equal content gives an equal `version`."""
+        packer = _Packer()
+        head = packer.plain(self)
+        data = b"".join(packer.parts)
+        head["version"] = zlib.crc32(data, zlib.crc32(json.dumps(head, allow_nan=False).encode()))
+        return Encoded(head, data, packer.slots)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineData(ChartData):
+    """Lines with bands, or (kind ``area``) parts of a whole stacked from the first series up."""
+
+    x: Axis
+    series: tuple[Line, ...] = ()
+    bands: tuple[Band, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class BarData(ChartData):
+    """Grouped bars at one step."""
+
+    labels: tuple[str, ...] = ()
+    series: tuple[Bars, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistogramData(ChartData):
+    """Counts in `edges` = (low, high, bins) equal bins at one step."""
+
+    edges: tuple[float, float, int] = (0.0, 1.0, 1)
+    series: tuple[Counts, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridData(ChartData):
+    """A heat map (components over steps) or a matrix at one step; `values` row by row, shape (rows × columns,)."""
+
+    rows: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    x: Axis | None = None
+    values: Array = field(default_factory=lambda: np.empty(0))
+    vdomain: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageData(ChartData):
+    """Pictures at one step."""
+
+    images: tuple[Picture, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextData(ChartData):
+    """Lines of text at one step."""
+
+    lines: tuple[str, ...] = ()
+
+
+@dataclass
+class Encoded:
+    """A chart ready to travel: JSON head, float32 bytes, and where the head points into them."""
+
+    head: dict[str, Any]
+    data: bytes
+    slots: list[tuple[list[int], int]]
+
+    def at(self, offset: int) -> dict[str, Any]:
+        """The head with its offsets counted from `offset` (in float32 elements) of a frame's buffer."""
+        for slot, own in self.slots:
+            slot[0] = own + offset
+        return self.head
+
+
+def join(charts: Iterable[Encoded]) -> tuple[list[dict[str, Any]], bytes]:
+    """The heads of several charts over one buffer."""
+    heads, parts, offset = [], [], 0
+    for chart in charts:
+        heads.append(chart.at(offset))
+        parts.append(chart.data)
+        offset += len(chart.data) // 4
+    return heads, b"".join(parts)
+
+
+class _Packer:
+    """Turns dataclasses into plain JSON data, arrays into [offset, length] of the float32 parts it gathers."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.slots: list[tuple[list[int], int]] = []
+        self.offset = 0
+
+    def plain(self, value: Any) -> Any:
+        if isinstance(value, np.ndarray):
+            return self._array(value)
+        if dataclasses.is_dataclass(value):
+            return {f.name: self.plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        if isinstance(value, tuple | list):
+            return [self.plain(v) for v in value]
+        if isinstance(value, float) and not math.isfinite(value):
+            return None
+        return value
+
+    def _array(self, values: NDArray[Any]) -> list[int]:
+        finite = np.clip(values, -_LARGEST, _LARGEST)  # beyond float32's range, not beyond counting: NaN stays NaN
+        narrow = np.where(np.isinf(values), np.inf, finite).astype("<f4")
+        slot = [self.offset, narrow.size]
+        self.slots.append((slot, self.offset))
+        self.parts.append(narrow.tobytes())
+        self.offset += narrow.size
+        return slot
+
+
+_KINDS: dict[str, type[ChartData]] = {
+    "line": LineData, "area": LineData, "bars": BarData, "histogram": HistogramData, "heatmap": GridData,
+    "matrix": GridData, "image": ImageData, "text": TextData,
+}  # fmt: skip
+_PARTS: dict[type[ChartData], type] = {LineData: Line, BarData: Bars, HistogramData: Counts}
+_ARRAYS = ("mean", "lo", "hi", "values", "counts", "data")
+
+
+def decode(head: dict[str, Any], buffer: bytes) -> ChartData:
+    """The chart that `encode` wrote, in float32's precision: for tests, exports and readers of stored frames."""
+    numbers = np.frombuffer(buffer, "<f4").astype(np.float64)
+
+    def array(slot: list[int] | None) -> Any:
+        return None if slot is None else numbers[slot[0] : slot[0] + slot[1]]
+
+    def part(cls: type, data: dict[str, Any]) -> Any:
+        values = {k: array(v) if k in _ARRAYS else tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**values)
+
+    cls: Any = _KINDS[head["kind"]]
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in head.items() if k != "version"}
+    values["references"] = tuple(Mark(**m) for m in head["references"])
+    if "series" in head:
+        values["series"] = tuple(part(_PARTS[cls], s) for s in head["series"])
+    if "bands" in head:
+        values["bands"] = tuple(Band(**b) for b in head["bands"])
+    if head.get("x"):
+        values["x"] = Axis(array(head["x"]["at"]), head["x"]["base"])
+    if "images" in head:
+        values["images"] = tuple(part(Picture, p) for p in head["images"])
+    if cls is GridData:
+        values["values"] = array(head["values"])
+    chart: ChartData = cls(**values)
+    return chart

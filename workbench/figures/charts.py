@@ -1,0 +1,133 @@
+"""Card and journal become ChartData: `chart_data` builds one view of a card for some runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.cards import Card, Signal, View
+from workbench.figures import grid
+from workbench.figures.chartdata import ChartData, Mark
+from workbench.figures.palette import run_colors
+from workbench.runs import Run
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be drawn.
+
+    Attributes:
+        runs: the runs of this chart (for a view drawn `per_run`: one).
+        names: signal name → kind, of what the runs recorded.
+        bounds: bucket boundaries on the x axis, shape (n + 1,).
+        at: the time slider's step; None: the newest.
+    """
+
+    card: Card
+    view: View
+    runs: Sequence[Run]
+    colors: Mapping[str, int]
+    bounds: Any
+    component: int | None
+    at: int | None
+
+    def signal(self, name: str) -> Signal:
+        """The card's declaration; an undeclared signal gets a bare one."""
+        return self.card.signal(name) or Signal(name)
+
+
+Builder = Callable[[Request, dict[str, Any]], ChartData]
+_BUILDERS: dict[str, Builder] = {}
+
+
+def builds(*kinds: str) -> Callable[[Builder], Builder]:
+    """Register the builder of these kinds of view: it gets the request and the fields all charts share."""
+
+    def register(build: Builder) -> Builder:
+        _BUILDERS.update(dict.fromkeys(kinds, build))
+        return build
+
+    return register
+
+
+def chart_data(
+    card: Card,
+    runs: Sequence[Run],
+    view: View,
+    *,
+    width: int = 800,
+    range: tuple[float, float] | None = None,
+    component: int | None = None,
+    run: str | None = None,
+    at: int | None = None,
+    colors: Mapping[str, int] | None = None,
+) -> ChartData:
+    """One view of the card for these runs.
+
+    Args:
+        width: of the plot in pixels: the most buckets its grid may have.
+        range: steps shown; None: the whole run (a young run: the part it has begun).
+        component: which one of a vector signal, where the view shows one; None: the last (areas) or all (lines).
+        run: which run, where the view shows one; None: the first.
+        at: the step of bars, histograms, matrices, images and text; None: the newest.
+        colors: run id → palette index; None: chosen by arm.
+    """
+    span = range or grid.domain(runs)
+    shown = list(runs)
+    if single := view.per_run or view.kind == "area":
+        shown = [r for r in runs if r.id == run] or list(runs[:1])
+    request = Request(
+        card, view, shown, colors or run_colors(card, runs),
+        grid.edges(*span, max(int(width), 1), max((r.step for r in shown), default=0)), component, at,
+    )  # fmt: skip
+    low, high = view.range
+    common = {
+        "id": view.id, "kind": view.kind, "title": view.title, "subtitle": view.subtitle, "unit": view.unit,
+        "scale": view.scale, "xdomain": (float(span[0]), float(span[1])),
+        "ydomain": None if low is None or high is None else (float(low), float(high)),
+        "references": _references(request), "component": component,
+        "run": shown[0].id if shown and single else None,
+        "empty": None if runs else "No run of this experiment is shown.",
+    }  # fmt: skip
+    return _builder(view.kind)(request, common)
+
+
+def _builder(kind: str) -> Builder:
+    from workbench.figures import lines, newest  # noqa: F401  (they register themselves; they import this module)
+
+    return _BUILDERS.get(kind, _unknown)
+
+
+def _unknown(request: Request, common: dict[str, Any]) -> ChartData:
+    """A view whose kind no builder knows is said to be so, in its place."""
+    from workbench.figures.chartdata import TextData
+
+    kind = request.view.kind
+    return TextData(**{**common, "kind": "text", "empty": f"Views of the kind '{kind}' cannot be drawn yet."})
+
+
+def waiting(request: Request, signals: Sequence[str]) -> str:
+    """Why a chart is empty: nothing recorded yet, or nothing will be."""
+    names = ", ".join(dict.fromkeys(signals)) or "any signal"
+    if request.runs and all(r.reader.state in ("finished", "stopped", "failed", "lost") for r in request.runs):
+        return f"{' and '.join(r.label for r in request.runs)} recorded no {names}."
+    return f"Waiting for the first value of {names}."
+
+
+def _references(request: Request) -> tuple[Mark, ...]:
+    """The view's horizontal lines; one that follows a signal stands at each run's latest value."""
+    from workbench.figures.newest import scalar_at
+
+    marks: list[Mark] = []
+    for reference in request.view.references:
+        if not isinstance(reference.value, str):
+            marks.append(Mark(float(reference.value), reference.label))
+            continue
+        found = {r.label: scalar_at(r.reader, reference.value, request.at) for r in request.runs}
+        values = {label: v for label, v in found.items() if v is not None}
+        if len(set(values.values())) == 1:
+            marks.append(Mark(next(iter(values.values())), reference.label))
+        else:
+            marks.extend(Mark(v, f"{reference.label}, {label}") for label, v in values.items())
+    return tuple(marks)

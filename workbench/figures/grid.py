@@ -1,0 +1,43 @@
+"""The bucket grid of a chart: at most one bucket a pixel column, edges on whole steps, shared by all its series."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from workbench.figures.chartdata import Array
+from workbench.runs import Run
+
+
+def domain(runs: Iterable[Run]) -> tuple[float, float]:
+    """First and last step of the x axis: the whole run, halved while a young run would fill less than half of it.
+
+    Halving, rather than following the newest step, keeps the axis still between a few jumps.
+    """
+    planned, last = 1, 0
+    for run in runs:
+        planned, last = max(planned, run.steps or 0, run.step + 1), max(last, run.step)
+    end = float(planned)
+    while end > 16 and last < 0.45 * end:
+        end /= 2
+    return 0.0, float(math.ceil(end))
+
+
+def edges(low: float, high: float, width: int, last: int) -> Array:
+    """Bucket boundaries, shape (n + 1,), of at most `width` buckets over the steps low … high, up to step `last`.
+
+    Bucket i holds the steps s with ``edges[i] <= s < edges[i + 1]``. Boundaries depend on the ends and the width
+    alone, so that a bucket, once full, stays as it is while the run goes on.
+    """
+    first, beyond = math.floor(low), math.ceil(high) + 1
+    count = max(1, min(width, beyond - first))
+    whole = np.round(np.linspace(first, beyond, count + 1))
+    used = int(np.searchsorted(whole, last, side="right"))  # buckets that begin at or before the last step
+    return whole[: max(used, 1) + 1]
+
+
+def centres(bounds: Array) -> Array:
+    """The middle step of each bucket, shape (n,)."""
+    return (bounds[:-1] + bounds[1:] - 1) / 2

@@ -1,0 +1,65 @@
+"""A card for an experiment that has none: a user's own loop or LightningModule, from what its newest run recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from workbench.cards import Card, Config, Control, Paper, Series, UnknownName, View, card, experiments
+from workbench.runs import Run, Store
+
+_COMPONENTS = 16  # a vector of more components is drawn as a heat map
+
+
+@dataclass(frozen=True)
+class OwnCard(Card):
+    """A card whose controls a run declared, not a configuration class."""
+
+    declared: Mapping[str, Control] = field(default_factory=dict)
+
+    @property
+    def controls(self) -> dict[str, Control]:
+        """As the run's session declared them."""
+        return dict(self.declared)
+
+
+def card_for(experiment: str, store: Store) -> Card:
+    """The experiment's card, or one made from its newest run in the store: a chart for each signal it recorded.
+
+    Raises:
+        UnknownName: neither a card nor a run has that id (the nearest is suggested).
+    """
+    if experiment in experiments():
+        return card(experiment)
+    newest = next(iter(store.runs(experiment)), None)
+    if newest is None:
+        known = {*experiments(), *(r.experiment for r in store.runs()[:100])}
+        raise UnknownName("experiment", experiment, known, where=str(store.path))
+    newest.refresh()
+    return OwnCard(
+        id=experiment, title=experiment, subtitle="your own experiment: a chart for each recorded signal",
+        paper=Paper("", "", 0), phenomenon="", remedy="", config=Config, signals=(), views=_views(newest), arms=(),
+        presets=(), declared=newest.controls,
+        notes=("The charts are of the signals recorded when the panel was opened; open it again for newer ones.",),
+    )  # fmt: skip
+
+
+def _views(run: Run) -> tuple[View, ...]:
+    """A chart a signal; scalars that differ only in what stands before a slash (train/loss, val/loss) share one."""
+    shared: dict[str, list[str]] = {}
+    views = []
+    for name, kind in sorted(run.reader.names().items()):
+        if kind == "scalar":
+            shared.setdefault(name.rsplit("/", 1)[-1], []).append(name)
+        elif kind == "text":
+            views.append(View(name, name, kind="text", series=(name,)))
+        elif found := run.reader.array_at(name):
+            size, dims = found[1].size, found[1].ndim
+            shape = "matrix" if dims == 2 else "line" if size <= _COMPONENTS else "heatmap"
+            if dims <= 2:
+                views.append(View(name, name, kind=shape, series=(name,), per_run=shape != "line"))
+    lines = [
+        View(last, last, series=tuple(Series(n, n, dash=i > 0) for i, n in enumerate(names)))
+        for last, names in shared.items()
+    ]
+    return (*lines, *views)

@@ -1,0 +1,50 @@
+"""Colours: the design tokens, and which run of a panel gets which colour."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+from workbench.cards import Card
+from workbench.runs import Run
+
+#: Tokens of the parts of a stacked area and of nameless bars, bottom first.
+PARTS = ("green", "amber", "grey", "purple", "sky", "blue", "vermilion", "olive")
+_ROLES = {"remedy": 0, "phenomenon": 1}
+
+
+@functools.cache
+def tokens() -> Mapping[str, Any]:
+    """The design tokens: ``{"light": {name: colour}, "dark": {…}, "categorical": [names of the runs' colours], …}``."""
+    return json.loads(files(__package__).joinpath("tokens.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def run_colors(card: Card, runs: Sequence[Run]) -> dict[str, int]:
+    """Run id → index into the palette of runs.
+
+    A remedy is always the first colour and a phenomenon the second, in every experiment; ablations and competitors
+    follow in the card's order. Runs that would share a colour (two seeds of an arm) take the next free one.
+    """
+    ranked = sorted(card.arms, key=lambda a: _ROLES.get(a.role, 2))
+    wish = {arm.name: i for i, arm in enumerate(ranked)}
+    if not any(a.role == "remedy" for a in card.arms):
+        wish = {arm.name: i for i, arm in enumerate(card.arms)}
+    taken: set[int] = set()
+    colors = {}
+    for run in runs:
+        color = wish.get(run.arm, 0)
+        while color in taken:
+            color += 1
+        taken.add(color)
+        colors[run.id] = color
+    return colors
+
+
+def resolve(color: Mapping[str, int | str], theme: str) -> str:
+    """The CSS colour of a series in the theme ``light`` or ``dark``."""
+    names = tokens()["categorical"]
+    name = color["token"] if "token" in color else names[int(color["run"]) % len(names)]
+    return str(tokens()[theme][name])

@@ -1,0 +1,311 @@
+"""ChartData becomes a plotly figure: to explore and to keep, where the live chart is to watch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from workbench.figures.chartdata import (
+    BarData,
+    ChartData,
+    GridData,
+    HistogramData,
+    ImageData,
+    Line,
+    LineData,
+    Picture,
+    TextData,
+)
+from workbench.figures.palette import resolve, tokens
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+
+@dataclass(frozen=True)
+class _Style:
+    theme: str
+    runs: Mapping[str, str]  # run id → name for legends; empty: series labels alone
+
+    def color(self, color: Mapping[str, int | str], alpha: float = 1.0) -> str:
+        red, green, blue = _rgb(resolve(color, self.theme))
+        return f"rgba({red},{green},{blue},{alpha:g})"
+
+    def token(self, name: str) -> str:
+        return str(tokens()[self.theme][name])
+
+    def name(self, run: str, label: str) -> str:
+        return f"{self.runs[run]} · {label}" if run in self.runs and label != self.runs[run] else label
+
+
+def figure(
+    chart: ChartData,
+    *,
+    theme: str = "light",
+    runs: Mapping[str, str] | None = None,
+    findings: Iterable[Mapping[str, Any]] = (),
+    interventions: Iterable[Mapping[str, Any]] = (),
+) -> Figure:
+    """An interactive plotly figure of the chart.
+
+    Args:
+        theme: ``light`` or ``dark``.
+        runs: run id → name, put before each series' label (for charts of several runs).
+        findings, interventions: as a frame lists them; drawn as tinted ranges and dotted lines on charts over steps.
+    """
+    import plotly.graph_objects as go
+
+    style = _Style(theme, runs or {})
+    fig = go.Figure(_traces(chart, style))
+    title = f"<b>{chart.title}</b>" + (f"  <span style='font-size:12px'>{chart.subtitle}</span>" * bool(chart.subtitle))
+    axis = {"gridcolor": style.token("line"), "zeroline": False, "linecolor": style.token("line")}
+    fig.update_layout(
+        title={"text": title, "font": {"size": 15}}, paper_bgcolor=style.token("bg"), plot_bgcolor=style.token("bg"),
+        font={"family": tokens()["font"]["family"], "size": 12, "color": style.token("ink")},
+        hovermode="x unified", barmode="group",
+        xaxis={**axis, "range": list(chart.xdomain), "title": {"text": "step"}},
+        yaxis={**axis, "type": chart.scale, "title": {"text": chart.unit}, **_yrange(chart)},
+        margin={"l": 64, "r": 24, "t": 52, "b": 48}, legend={"orientation": "h", "y": -0.18},
+    )  # fmt: skip
+    if chart.empty:
+        note = {"text": chart.empty, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False}
+        fig.add_annotation(**note)
+    for mark in chart.references:
+        fig.add_hline(mark.value, line={"dash": "dash", "width": 1, "color": style.token("ink2")},
+                      annotation={"text": mark.label, "font": {"size": 11}})  # fmt: skip
+    _finish(chart, fig, style)
+    if isinstance(chart, LineData):
+        _annotate(fig, style, findings, interventions)
+    return fig
+
+
+def html(fig: Figure) -> str:
+    """A page that works alone and offline: plotly.js stands inside it (about 5 MB)."""
+    return str(fig.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False, "responsive": True}))
+
+
+@singledispatch
+def _traces(chart: ChartData, style: _Style) -> list[Any]:
+    raise NotImplementedError(type(chart).__name__)
+
+
+@singledispatch
+def _finish(chart: ChartData, fig: Figure, style: _Style) -> None:
+    """What a kind of chart changes in the layout."""
+
+
+@_traces.register(LineData)
+def _lines(chart: LineData, style: _Style) -> list[Any]:
+    import plotly.graph_objects as go
+
+    if chart.kind == "area":
+        return [
+            go.Scatter(
+                x=chart.x.steps, y=_gapped(line.mean), name=line.label, stackgroup="whole", mode="lines",
+                line={"width": 0.5, "color": style.color(line.color)}, fillcolor=style.color(line.color, 0.55),
+            )
+            for line in chart.series
+        ]  # fmt: skip
+    by_key = {line.key: line for line in chart.series}
+    traces = []
+    for band in chart.bands:
+        below, above = by_key[band.lo], by_key[band.hi]
+        traces += _between(chart.x.steps, below.mean, above.mean, style.color(below.color, 0.14))
+    for line in chart.series:
+        traces += _curve(chart.x.steps, line, style)
+    return traces
+
+
+def _curve(steps: Any, line: Line, style: _Style) -> list[Any]:
+    import plotly.graph_objects as go
+
+    alpha = 0.35 + 0.65 * line.shade
+    right = {"yaxis": "y2"} if line.axis == "right" else {}
+    traces = []
+    if line.lo is not None and line.hi is not None:
+        traces += _between(steps, line.lo, line.hi, style.color(line.color, 0.16 * alpha), **right)
+    there = ~np.isnan(line.mean)  # where there is no value the line is drawn on; where it is not finite it breaks
+    traces.append(
+        go.Scatter(
+            x=steps[there], y=_gapped(line.mean[there]), name=style.name(line.run, line.label), mode="lines",
+            line={"width": 1.6, "dash": "dash" if line.dash else "solid", "color": style.color(line.color, alpha)},
+            legendgroup=line.run, **right,
+        )
+    )  # fmt: skip
+    if line.nonfinite:
+        traces.append(
+            go.Scatter(
+                x=list(line.nonfinite), y=[_floor(line)] * len(line.nonfinite), mode="markers",
+                name=f"{style.name(line.run, line.label)}: not finite", legendgroup=line.run, **right,
+                marker={"symbol": "x", "size": 8, "color": style.token("vermilion")},
+                hovertemplate="step %{x}: not finite<extra></extra>",
+            )
+        )  # fmt: skip
+    return traces
+
+
+def _floor(line: Line) -> float | None:
+    """Where marks of non-finite values stand: at the lowest finite value, so that no axis is stretched for them."""
+    values = line.mean if line.lo is None else line.lo
+    finite = values[np.isfinite(values)]
+    return float(finite.min()) if finite.size else None
+
+
+def _between(steps: Any, lo: Any, hi: Any, fill: str, **axis: Any) -> list[Any]:
+    import plotly.graph_objects as go
+
+    there = np.isfinite(lo) & np.isfinite(hi)
+    edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False, **axis}
+    x = steps[there]
+    return [go.Scatter(x=x, y=lo[there], **edge), go.Scatter(x=x, y=hi[there], fill="tonexty", fillcolor=fill, **edge)]
+
+
+def _gapped(values: Any) -> Any:
+    """Plotly breaks a line at NaN."""
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+@_finish.register(LineData)
+def _finish_lines(chart: LineData, fig: Figure, style: _Style) -> None:
+    if any(line.axis == "right" for line in chart.series):
+        fig.update_layout(
+            yaxis2={"overlaying": "y", "side": "right", "showgrid": False, "linecolor": style.token("line")}
+        )
+
+
+@_traces.register(BarData)
+def _bars(chart: BarData, style: _Style) -> list[Any]:
+    import plotly.graph_objects as go
+
+    return [
+        go.Bar(x=list(chart.labels), y=_gapped(s.values), name=s.label, marker={"color": style.color(s.color)})
+        for s in chart.series
+    ]
+
+
+@_finish.register(BarData)
+def _finish_bars(chart: BarData, fig: Figure, _style: _Style) -> None:
+    title = "" if chart.step is None else f"at step {chart.step:,}"
+    fig.update_layout(xaxis={"range": None, "autorange": True, "title": {"text": title}})
+
+
+@_traces.register(HistogramData)
+def _histogram(chart: HistogramData, style: _Style) -> list[Any]:
+    import plotly.graph_objects as go
+
+    low, high, bins = chart.edges
+    width = (high - low) / bins
+    middle = low + width * (np.arange(bins) + 0.5)
+    return [
+        go.Bar(x=middle, y=s.counts, width=width, name=s.label, marker={"color": style.color(s.color, 0.6)})
+        for s in chart.series
+    ]
+
+
+@_finish.register(HistogramData)
+def _finish_histogram(chart: HistogramData, fig: Figure, _style: _Style) -> None:
+    where = "" if chart.step is None else f", step {chart.step:,}"
+    fig.update_layout(
+        barmode="overlay",
+        xaxis={"range": list(chart.edges[:2]), "title": {"text": f"{chart.unit or 'value'}{where}"}},
+        yaxis={"title": {"text": "count"}},
+    )
+
+
+@_traces.register(GridData)
+def _grid(chart: GridData, style: _Style) -> list[Any]:
+    import plotly.graph_objects as go
+
+    if not chart.rows:
+        return []
+    values = _gapped(chart.values.reshape(len(chart.rows), -1))
+    x = chart.x.steps if chart.x is not None else list(chart.columns)
+    ends = {} if chart.vdomain is None else {"zmin": chart.vdomain[0], "zmax": chart.vdomain[1]}
+    scale = [[0, style.token("bg1")], [1, style.token("blue")]]
+    return [go.Heatmap(x=x, y=list(chart.rows), z=values, colorscale=scale, **ends)]
+
+
+@_finish.register(GridData)
+def _finish_grid(chart: GridData, fig: Figure, _style: _Style) -> None:
+    fig.update_layout(hovermode="closest", yaxis={"type": "category", "title": {"text": ""}})
+    if chart.x is None:
+        title = "" if chart.step is None else f"at step {chart.step:,}"
+        fig.update_layout(xaxis={"type": "category", "range": None, "autorange": True, "title": {"text": title}})
+
+
+@_traces.register(ImageData)
+def _images(chart: ImageData, _style: _Style) -> list[Any]:
+    import plotly.graph_objects as go
+
+    columns = min(len(chart.images), 8)
+    return [
+        go.Image(z=_rgb_pixels(picture), name=picture.label, x0=(i % columns) * (picture.width + 4),
+                 y0=(i // columns) * (picture.height + 12), hovertext=picture.caption or picture.label,
+                 hoverinfo="name+text")
+        for i, picture in enumerate(chart.images)
+    ]  # fmt: skip
+
+
+def _rgb_pixels(picture: Picture) -> Any:
+    pixels = np.round(picture.data * 255).astype(np.uint8).reshape(picture.height, picture.width, picture.channels)
+    return np.repeat(pixels, 3, axis=2) if picture.channels == 1 else pixels
+
+
+@_finish.register(ImageData)
+def _finish_images(chart: ImageData, fig: Figure, _style: _Style) -> None:
+    bare = {"visible": False, "autorange": True, "range": None}
+    fig.update_layout(hovermode="closest", xaxis=bare, yaxis={**bare, "autorange": "reversed", "scaleanchor": "x"})
+    columns = min(len(chart.images), 8) or 1
+    for i, picture in enumerate(chart.images):
+        fig.add_annotation(
+            x=(i % columns) * (picture.width + 4) + picture.width / 2, showarrow=False, font={"size": 10},
+            y=(i // columns) * (picture.height + 12) + picture.height + 5, text=picture.caption or picture.label,
+        )  # fmt: skip
+
+
+@_traces.register(TextData)
+def _text(_chart: TextData, _style: _Style) -> list[Any]:
+    return []
+
+
+@_finish.register(TextData)
+def _finish_text(chart: TextData, fig: Figure, _style: _Style) -> None:
+    bare = {"visible": False}
+    fig.update_layout(xaxis=bare, yaxis=bare)
+    if chart.lines:
+        fig.add_annotation(
+            text="<br>".join(chart.lines), x=0, y=1, xref="paper", yref="paper", align="left", showarrow=False
+        )
+
+
+def _yrange(chart: ChartData) -> dict[str, Any]:
+    if chart.ydomain is None:
+        return {}
+    low, high = chart.ydomain
+    if chart.scale == "log":
+        return {"range": [float(np.log10(low)), float(np.log10(high))]} if low > 0 else {}
+    return {"range": [low, high]}
+
+
+def _annotate(
+    fig: Figure, style: _Style, findings: Iterable[Mapping[str, Any]], interventions: Iterable[Mapping[str, Any]]
+) -> None:
+    right = fig.layout.xaxis.range[1]
+    for finding in findings:
+        last = right if finding["last"] is None else finding["last"]
+        label = {"text": finding["title"], "font": {"size": 10, "color": style.token("text_find")}}
+        fig.add_vrect(finding["first"], last, fillcolor=style.token("find"), line_width=0, layer="below",
+                      annotation=label, annotation_position="top left")  # fmt: skip
+    for done in interventions:
+        if done["step"] is not None and done["outcome"] == "applied":
+            fig.add_vline(done["step"], line={"dash": "dot", "width": 1, "color": style.token("ink2")})
+
+
+def _rgb(color: str) -> tuple[int, int, int]:
+    text = color.lstrip("#")
+    text = "".join(c * 2 for c in text) if len(text) == 3 else text
+    return int(text[0:2], 16), int(text[2:4], 16), int(text[4:6], 16)

@@ -1,0 +1,155 @@
+"""Watched runs: one reader a run in the whole process, shared by panels and views, gone with the last."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from workbench.journal import Event, RunDir
+from workbench.runs.run import Run
+
+_LOG = {"state": "info", "note": "info", "stage": "info", "warning": "warning", "error": "error"}  # event kind → level
+_MOST_LOG, _MOST_INTERVENTIONS = 200, 500
+_PEEK = 0.02  # several feeds that show one run look at it once
+
+
+class _Counting(Run):
+    """A run that counts how often it had news, whoever asked."""
+
+    changes = 0
+
+    @classmethod
+    def counting(cls, rundir: RunDir) -> _Counting:
+        """The run in a folder; `StoreError` if its configuration cannot be read."""
+        run = cls.open(rundir)
+        assert isinstance(run, cls)
+        return run
+
+    def refresh(self) -> bool:
+        """As `Run.refresh`."""
+        news = super().refresh()
+        self.changes += news
+        return news
+
+
+class Watched:
+    """A run under observation. Every use goes through `use` (its reader serves one thread at a time).
+
+    Attributes:
+        data: grows with anything new in the run's journal.
+        news: grows with what a person wants to see at once: state, commands, findings, log.
+        values: present value of every control.
+        interventions, findings, log: as frames carry them, as of the last look.
+        started: seconds since 1970 of its first sign of life.
+    """
+
+    def __init__(self, rundir: RunDir) -> None:
+        self.run = _Counting.counting(rundir)
+        self.id, self.holders, self.data, self.news = self.run.id, 0, 0, 0
+        self._lock = threading.RLock()
+        self._seen, self._looked = -1, 0.0
+        self._print: tuple[object, ...] = ()
+        self.interventions: list[dict[str, Any]] = []
+        self.findings: list[dict[str, Any]] = []
+        self.log: list[dict[str, Any]] = []
+        self.values: dict[str, Any] = {}
+        self.started: float | None = None
+        self._events = 0
+
+    @contextmanager
+    def use(self) -> Iterator[Run]:
+        """The run, for this thread alone."""
+        with self._lock:
+            yield self.run
+
+    def look(self) -> None:
+        """See whether there is news; cheap if there is none."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._looked < _PEEK:
+                return
+            self._looked = now
+            state, pending = self.run.state, tuple(c.seq for c in self.run.reader.pending())
+            if self.run.changes != self._seen:
+                self._seen = self.run.changes
+                self.data += 1
+                self._read()
+            fingerprint: tuple[object, ...] = (
+                state, self.run.reader.message, pending, len(self.interventions), self._events,
+                tuple((f["key"], f["last"], f["sentence"]) for f in self.findings),
+            )  # fmt: skip
+            if fingerprint != self._print:
+                self._print = fingerprint
+                self.news += 1
+
+    def _read(self) -> None:
+        reader = self.run.reader
+        self.interventions = [
+            {
+                "run": self.id, "seq": c.seq, "kind": c.kind, "old": c.old, "new": c.new or c.payload.get("values", {}),
+                "step": c.step, "at_step": c.at_step, "outcome": c.outcome, "reason": c.reason, "source": c.source,
+                "time": c.time, **({"name": c.payload["name"]} if "name" in c.payload else {}),
+            }
+            for c in reader.commands()[-_MOST_INTERVENTIONS:]
+        ]  # fmt: skip
+        self.values = self.run.values()
+        self.findings = [{"run": self.id, **f.to_json()} for f in reader.findings()]
+        for event in reader.events(kinds=list(_LOG), after=self._events):
+            self._events = event.id
+            if event.kind == "state" and self.started is None:
+                self.started = event.time
+            line = {"run": self.id, "time": event.time, "step": event.step}
+            self.log.append({**line, "level": _level(event), "text": _words(event)})
+        del self.log[:-_MOST_LOG]
+
+
+def _level(event: Event) -> str:
+    return "error" if event.payload.get("state") == "failed" else _LOG[event.kind]
+
+
+def _words(event: Event) -> str:
+    """An event as a line of the log."""
+    payload = event.payload
+    if event.kind == "stage":
+        return f"{payload.get('name', 'stage')} {payload.get('index', '')}".strip()
+    parts = (payload.get("state"), payload.get("message") or payload.get("text"))
+    return ": ".join(str(p) for p in parts if p)
+
+
+class Pool:
+    """The process's watched runs, by folder."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._watched: dict[str, Watched] = {}
+
+    def __len__(self) -> int:
+        return len(self._watched)
+
+    def hold(self, folders: Iterable[RunDir]) -> list[Watched]:
+        """The watched runs of these folders, opened if nobody watched them; each must be released once."""
+        held = []
+        with self._lock:
+            for folder in folders:
+                key = str(folder.path)
+                if key not in self._watched:
+                    self._watched[key] = Watched(folder)
+                self._watched[key].holders += 1
+                held.append(self._watched[key])
+        return held
+
+    def release(self, held: Iterable[Watched]) -> None:
+        """Give them back; a run that nobody holds is no longer read."""
+        with self._lock:
+            for watched in held:
+                watched.holders -= 1
+                if not watched.holders:
+                    self._watched.pop(str(watched.run.dir.path), None)
+                    with watched.use() as run:
+                        run.reader.close()
+
+
+POOL = Pool()

@@ -1,0 +1,318 @@
+"""What goes wrong in certified training, seen in its signals while it trains.
+
+Rules are judged by what happens to training, not by the gain alone: with batch norm everywhere the remedy too starts at
+a gain above 1e6, and recovers. Thresholds were calibrated on runs of every arm (see tests/methods/certified/ibp).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from workbench.cards.findings import Finding
+from workbench.detectors import Detector
+from workbench.detectors.episodes import Episode
+from workbench.detectors.per_signal import span
+
+CLASSES = 10  # of both data sets
+GUESS = math.log(CLASSES)  # cross-entropy of a constant guess
+
+
+class Condition(Detector):
+    """Base: a condition of one step's values that must hold for `lasting` judged steps in a row.
+
+    A subclass says in `judge` whether it holds (None: these values say nothing) and in `tell` what was seen.
+    """
+
+    lasting: ClassVar[int] = 50
+    patience: ClassVar[int] = 50
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.episode = Episode(self.patience)
+        self.streak = 0
+        self.began = -1
+
+    def judge(self, step: int, values: Mapping[str, Any]) -> float | None:
+        """How bad it is: above 0 it holds, 0 not, None: not to be judged now."""
+        raise NotImplementedError
+
+    def tell(self) -> tuple[str, str, dict[str, Any]]:
+        """Sentence (without its span), severity, evidence, at the moment of a finding."""
+        raise NotImplementedError
+
+    def update(self, step: int, values: Mapping[str, Any]) -> Iterator[Finding]:
+        weight = self.judge(step, values)
+        if weight is None:
+            return
+        self.streak = self.streak + 1 if weight > 0 else 0
+        if self.streak == 1:
+            self.began = step
+        holds = self.streak >= self.lasting
+        if not holds and not self.episode.open:
+            return
+        for moment in self.episode.feed(np.array([step]), np.array([holds]), np.array([weight])):
+            yield self._finding(moment)
+
+    def finish(self, step: int) -> Iterable[Finding]:  # noqa: ARG002 (an episode ends at its last bad step)
+        for moment in self.episode.end():
+            yield self._finding(moment)
+
+    def _finding(self, moment: str) -> Finding:
+        if moment == "open":
+            self.episode.first = self.began  # it was so from the first step of the streak
+        closed = moment == "close"
+        sentence, severity, evidence = self.tell()
+        return Finding(
+            id=self.id,
+            title=self.title,
+            first=self.episode.first,
+            last=self.episode.last if closed else None,
+            sentence=f"{sentence}, {span(self.episode, closed)}.",
+            remedy=self.remedy,
+            severity=severity,
+            evidence=evidence,
+            signals=tuple(n for n in self.needs if n != "eps"),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"streak": self.streak, "began": self.began, "episode": self.episode.state_dict(), **self.memory()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.streak, self.began = state["streak"], state["began"]
+        self.episode.load_state_dict(state["episode"])
+        self.remember(state)
+
+    def memory(self) -> dict[str, Any]:
+        """What a subclass keeps besides, as plain JSON data."""
+        return {}
+
+    def remember(self, state: Mapping[str, Any]) -> None:
+        """Take back what `memory` gave."""
+
+
+def _finite(value: Any) -> float:
+    """As a number that JSON can hold; infinity becomes the largest float, NaN zero."""
+    return float(np.nan_to_num(value))
+
+
+def _deep(values: Mapping[str, Any]) -> float:
+    """Unstable share of the last two ReLU layers, the smaller of both."""
+    return float(np.min(np.asarray(values["relu_unstable"])[-2:]))
+
+
+class ExplodedBounds(Condition):
+    """Bounds so wide that training on them gets nowhere.
+
+    At eps > 0: nearly every deep ReLU unstable and the robust loss of the last 100 steps not falling; or a robust loss
+    above 10 ln(classes).
+    """
+
+    id = "exploded_bounds"
+    title = "Exploded bounds"
+    needs = ("robust_loss", "relu_unstable", "bound_gain", "eps")
+    remedy = (
+        "IBP initialisation together with batch norm on every layer, and a longer ramp. The tightness term cannot "
+        "rescue bounds that have exploded."
+    )
+    WINDOW: ClassVar[int] = 100
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losses: deque[float] = deque(maxlen=self.WINDOW)
+        self.seen: dict[str, float] = {}
+
+    def judge(self, step: int, values: Mapping[str, Any]) -> float | None:  # noqa: ARG002
+        if not set(self.needs) <= values.keys() or values["eps"] <= 0:
+            return None
+        loss, deep = _finite(values["robust_loss"]), _deep(values)
+        self.losses.append(loss)
+        half = self.WINDOW // 2
+        history = list(self.losses)
+        stuck = len(history) == self.WINDOW and np.mean(history[half:]) >= 0.98 * np.mean(history[:half])
+        if not (loss > 10 * GUESS or (deep > 0.95 and stuck)):
+            return 0.0
+        self.seen = {"robust_loss": loss, "unstable": deep, "gain": _finite(np.max(values["bound_gain"]))}
+        return max(loss / GUESS, 1.0)
+
+    def tell(self) -> tuple[str, str, dict[str, Any]]:
+        gain = self.seen["gain"]
+        severity = "serious" if gain > 1e3 else "warning" if gain > 10 else "info"
+        sentence = (
+            f"Bounds at the widest layer are {gain:.3g} times as wide as the input's, {self.seen['unstable']:.0%} of the "
+            f"deep ReLUs are undecided and the robust loss stands at {self.seen['robust_loss']:.3g} (a constant guess "
+            f"has {GUESS:.2f})"
+        )
+        return sentence, severity, dict(self.seen)
+
+    def memory(self) -> dict[str, Any]:
+        return {"losses": list(self.losses), "seen": self.seen}
+
+    def remember(self, state: Mapping[str, Any]) -> None:
+        self.losses = deque(state["losses"], maxlen=self.WINDOW)
+        self.seen = dict(state["seen"])
+
+
+class ReluImbalance(Condition):
+    """A layer whose ReLUs are nearly all dead, or decided far more to one side than to the other.
+
+    A layer with less than 5 % decided ReLUs is left to `AllUnstable`: its ratio says nothing.
+    """
+
+    id = "relu_imbalance"
+    title = "ReLU imbalance"
+    needs = ("relu_active", "relu_inactive", "eps")
+    remedy = "Batch norm behind every layer, and the ReLU balance term (reg_weight, use_balance)."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: dict[str, Any] = {}
+
+    def judge(self, step: int, values: Mapping[str, Any]) -> float | None:  # noqa: ARG002
+        if not {"relu_active", "relu_inactive", "eps"} <= values.keys() or values["eps"] <= 0:
+            return None
+        active, inactive = (np.asarray(values[n], dtype=np.float64) for n in ("relu_active", "relu_inactive"))
+        larger = np.maximum(active, inactive)
+        ratio = np.minimum(active, inactive) / np.maximum(larger, 1e-12)
+        bad = (inactive > 0.8) | ((ratio < 0.1) & (active + inactive > 0.05))
+        if not bad.any():
+            return 0.0
+        worst = int(np.argmax(np.where(bad, inactive, -1.0)))
+        self.seen = {
+            "layer": worst, "active": float(active[worst]), "inactive": float(inactive[worst]), "layers": int(bad.sum())
+        }  # fmt: skip
+        return float(bad.sum())
+
+    def tell(self) -> tuple[str, str, dict[str, Any]]:
+        layer = self.component("relu_inactive", self.seen["layer"])
+        sentence = (
+            f"ReLU states are out of balance in {self.seen['layers']} layer(s): in {layer} {self.seen['inactive']:.0%} are "
+            f"provably dead and {self.seen['active']:.0%} provably active"
+        )
+        return sentence, "serious" if self.seen["inactive"] > 0.8 else "warning", dict(self.seen)
+
+    def memory(self) -> dict[str, Any]:
+        return {"seen": self.seen}
+
+    def remember(self, state: Mapping[str, Any]) -> None:
+        self.seen = dict(state["seen"])
+
+
+class AllUnstable(Condition):
+    """Bounds so wide that no deep ReLU is decided, while eps > 0."""
+
+    id = "all_unstable"
+    title = "All ReLUs unstable"
+    needs = ("relu_unstable", "eps")
+    remedy = "Bounds are too wide for any neuron to be decided: a slower ramp, IBP initialisation."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deep = 0.0
+
+    def judge(self, step: int, values: Mapping[str, Any]) -> float | None:  # noqa: ARG002
+        if not {"relu_unstable", "eps"} <= values.keys() or values["eps"] <= 0:
+            return None
+        deep = _deep(values)
+        if deep <= 0.95:
+            return 0.0
+        self.deep = deep
+        return 1.0
+
+    def tell(self) -> tuple[str, str, dict[str, Any]]:
+        sentence = f"The bounds leave at least {self.deep:.1%} of the ReLUs in both of the last two layers undecided"
+        return sentence, "warning", {"unstable": self.deep}
+
+    def memory(self) -> dict[str, Any]:
+        return {"deep": self.deep}
+
+    def remember(self, state: Mapping[str, Any]) -> None:
+        self.deep = state["deep"]
+
+
+class CertifiedCollapse(Condition):
+    """The network answers the same for every image once eps > 0 (the probe holds equally many of each class)."""
+
+    id = "certified_collapse"
+    title = "Collapse to a constant"
+    needs = ("clean_err", "eps")
+    remedy = "The network gave up: a lower epsilon, a slower ramp, IBP initialisation with batch norm."
+    lasting = 3  # probes
+    patience = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.error = 0.0
+
+    def judge(self, step: int, values: Mapping[str, Any]) -> float | None:  # noqa: ARG002
+        if not {"clean_err", "eps"} <= values.keys() or values["eps"] <= 0:
+            return None
+        error = float(values["clean_err"])
+        if error < 100 * (1 - 1 / CLASSES) - 1:
+            return 0.0
+        self.error = error
+        return 1.0
+
+    def tell(self) -> tuple[str, str, dict[str, Any]]:
+        sentence = f"The clean error is {self.error:.1f} %, that of a constant guess"
+        return sentence, "serious", {"clean_err": self.error}
+
+    def memory(self) -> dict[str, Any]:
+        return {"error": self.error}
+
+    def remember(self, state: Mapping[str, Any]) -> None:
+        self.error = state["error"]
+
+
+class RampTooFast(Condition):
+    """While eps rises the robust loss rises by more than half within 20 steps, to more than 3 ln(classes).
+
+    The second half keeps quiet about the first steps of any ramp, where the loss leaves that of clean images: the remedy
+    peaks there at about 2 ln(classes) and comes down, the arm that collapses at 12.
+    """
+
+    id = "ramp_too_fast"
+    title = "Ramp too fast"
+    needs = ("robust_loss", "eps")
+    remedy = "A longer ramp (ramp_epochs), or hold eps (freeze_eps) until the loss has come down."
+    lasting = 1
+    WINDOW: ClassVar[int] = 20
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recent: deque[tuple[float, float]] = deque(maxlen=self.WINDOW + 1)
+        self.level = self.eps = 0.0
+
+    def judge(self, step: int, values: Mapping[str, Any]) -> float | None:  # noqa: ARG002
+        if not {"robust_loss", "eps"} <= values.keys():
+            return None
+        self.recent.append((_finite(values["robust_loss"]), float(values["eps"])))
+        if len(self.recent) <= self.WINDOW:
+            return None
+        losses = np.array([loss for loss, _ in self.recent])
+        # three steps at either end: one unlucky batch is not a ramp
+        before, after = float(losses[:3].mean()), float(losses[-3:].mean())
+        ratio = after / max(before, 1e-12)
+        rising = self.recent[-1][1] > self.recent[0][1]
+        if not (rising and ratio > 1.5 and after > 3 * GUESS):
+            return 0.0
+        self.level, self.eps = after, self.recent[-1][1]
+        return ratio
+
+    def tell(self) -> tuple[str, str, dict[str, Any]]:
+        sentence = (
+            f"The robust loss rose up to {self.episode.peak:.1f}-fold within {self.WINDOW} steps, to {self.level:.3g}, "
+            f"while eps rose to {self.eps:.3g}"
+        )
+        return sentence, "warning", {"ratio": self.episode.peak, "robust_loss": self.level, "eps": self.eps}
+
+    def memory(self) -> dict[str, Any]:
+        return {"recent": [list(r) for r in self.recent], "level": self.level, "eps": self.eps}
+
+    def remember(self, state: Mapping[str, Any]) -> None:
+        self.recent = deque(((loss, eps) for loss, eps in state["recent"]), maxlen=self.WINDOW + 1)
+        self.level, self.eps = state["level"], state["eps"]

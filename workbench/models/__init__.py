@@ -1,0 +1,1 @@
+"""Backbones and training parts that several families share."""

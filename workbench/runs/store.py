@@ -1,0 +1,145 @@
+"""The store: a folder of runs, found from where the user stands."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from workbench.cards import StoreError, UnknownName, WorkbenchError
+from workbench.journal import Inbox, Notes, RunDir
+from workbench.runs.run import Run
+
+FOLDER = ".workbench"
+_ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+
+
+class Store:
+    """A folder of runs.
+
+    Args:
+        path: the folder; created when the first run is.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path).absolute()
+
+    def __repr__(self) -> str:
+        return f"Store({str(self.path)!r})"
+
+    @classmethod
+    def find(cls, start: Path | None = None) -> Store:
+        """The store for a working directory.
+
+        `$WORKBENCH_HOME`, else the nearest ancestor's ``.workbench/``, else one in the git root or `start` itself.
+        """
+        if home := os.environ.get("WORKBENCH_HOME"):
+            return cls(Path(home).expanduser())
+        here = (start or Path.cwd()).absolute()
+        for folder in (here, *here.parents):
+            if (folder / FOLDER).is_dir():
+                return cls(folder / FOLDER)
+        return cls((_git_root(here) or here) / FOLDER)
+
+    def create(self, tree: Mapping[str, Any]) -> Run:
+        """A new run folder holding the resolved configuration `tree`; its state is queued until a worker takes it."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            rundir = RunDir(self.path / self._new_id(str(tree["experiment"])))
+            rundir.path.mkdir()
+            with rundir.config.open("w") as file:
+                yaml.safe_dump(dict(tree), file, sort_keys=False, allow_unicode=True)
+            Inbox(rundir).close()
+        except OSError as error:
+            raise StoreError(
+                f"The store {self.path} cannot be written ({error.strerror or error}); free space there, mend its "
+                f"permissions, or set WORKBENCH_HOME to another folder."
+            ) from error
+        return Run(rundir, tree)
+
+    def _new_id(self, experiment: str) -> str:
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        name = experiment.replace("/", "-").replace("_", "-")
+        while True:
+            tail = "".join(secrets.choice(_ALPHABET) for _ in range(4))
+            if not (self.path / f"{stamp}-{name}-{tail}").exists():
+                return f"{stamp}-{name}-{tail}"
+
+    def ids(self) -> list[str]:
+        """Ids of all runs, newest first."""
+        try:
+            entries = [e.name for e in os.scandir(self.path) if e.is_dir() and Path(e.path, "config.yaml").exists()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StoreError(f"The store {self.path} cannot be read: {error.strerror or error}.") from error
+        return sorted(entries, reverse=True)
+
+    def runs(self, experiment: str | None = None, *, group: str | None = None, active: bool = False) -> list[Run]:
+        """Runs, newest first: of one experiment, of one group, or only those that have not ended."""
+        return list(self._iterate(experiment, group, active))
+
+    def _iterate(self, experiment: str | None, group: str | None, active: bool) -> Iterator[Run]:
+        slug = experiment.replace("/", "-").replace("_", "-") if experiment else None
+        for run_id in self.ids():
+            if slug and slug not in run_id:
+                continue
+            try:
+                run = Run.open(RunDir(self.path / run_id))
+            except WorkbenchError:
+                continue  # a folder without a readable configuration is not listed
+            if experiment and run.experiment != experiment:
+                continue
+            if group and run.group != group:
+                continue
+            if active and run.ended:
+                continue
+            yield run
+
+    def run(self, name: str) -> Run:
+        """The run whose id is `name`, or whose id begins or ends with it; ``latest`` is the newest.
+
+        Raises:
+            UnknownName: if there is none.
+            WorkbenchError: if several match.
+        """
+        ids = self.ids()
+        if name == "latest" and ids:
+            return Run.open(RunDir(self.path / ids[0]))
+        found = [i for i in ids if i == name] or [i for i in ids if i.startswith(name) or i.endswith(f"-{name}")]
+        if not found:
+            raise UnknownName("run", name, ids, where=str(self.path))
+        if len(found) > 1:
+            shown = ", ".join(found[:4]) + (", …" if len(found) > 4 else "")
+            raise WorkbenchError(f"'{name}' could be any of {len(found)} runs ({shown}); type more of the id.")
+        return Run.open(RunDir(self.path / found[0]))
+
+    def notes(self, run_id: str) -> Notes:
+        """What people and the mirror noted about a run."""
+        return Notes(RunDir(self.path / run_id))
+
+
+def store() -> Store:
+    """The store for where one stands; see `Store.find`. ``workbench.store().runs()`` lists the runs."""
+    return Store.find()
+
+
+def run(name: str = "latest") -> Run:
+    """The run of that id (or its beginning or end) in the store for where one stands; default: the newest."""
+    return Store.find().run(name)
+
+
+def _git_root(start: Path) -> Path | None:
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(start), "rev-parse", "--show-toplevel"], capture_output=True, text=True, timeout=5
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return Path(found.stdout.strip()) if found.returncode == 0 and found.stdout.strip() else None

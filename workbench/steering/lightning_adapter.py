@@ -1,0 +1,203 @@
+"""Lightning: a callback that is the session inside a Trainer, and a logger that records what Lightning reduces."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.loggers.logger import Logger as LightningLogger
+
+from workbench.signals import emit
+from workbench.steering.session import Session, Stopped, current
+from workbench.steering.user import open_session
+
+
+class Steering(pl.Callback):
+    """Steer and record a LightningModule.
+
+    ``Trainer(callbacks=[workbench.Steering(config)], logger=workbench.Logger())``
+
+    Every value that the module passes to `self.log` inside a training step is recorded at that step, whatever
+    `log_every_n_steps` says. A step is a training batch started, from 0; commands take effect in
+    `on_train_batch_start`, inside an accumulation window at its start.
+
+    Args:
+        config: the module's configuration (a dataclass with controls), changed in place; None: optimizer controls only.
+        experiment: name of the experiment in the store; default ``my/<module name>``.
+        session: an open session to use instead of making one.
+        steps: end training after so many batches (default: when the Trainer ends it).
+    """
+
+    active: Steering | None = None  # the callback of the fit that is running, for `Logger`
+
+    def __init__(
+        self,
+        config: Any = None,
+        experiment: str | None = None,
+        *,
+        session: Session | None = None,
+        steps: int | None = None,
+        **options: Any,
+    ) -> None:
+        self.config, self.experiment, self.options = config, experiment, options
+        self.session = session
+        self.steps = steps
+        self._own = session is None
+        self._batch = 0
+        self._inside = False
+        self._logged: set[str] = set()
+        self._epoch_over = False
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.global_rank != 0:
+            return
+        if self.session is None:
+            name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(pl_module).__name__).lower()
+            self.session = open_session(self.config, experiment=self.experiment or f"my/{name}", **self.options)
+        Steering.active = self
+        self._wrap(pl_module)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.session is None:
+            return
+        self.session.register(model=pl_module, **_optimizers(trainer, self.session.config))
+        self.session.start(self.steps or _length(trainer))
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._epoch_over = False
+        if self.session is not None:
+            self.session.stage("epoch", trainer.current_epoch)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self._epoch_over = False
+        self._inside = True
+        if self.session is not None:
+            self.session.boundary(self._batch, window=batch_idx % trainer.accumulate_grad_batches == 0)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._inside = False
+        self._batch += 1
+        if self.steps is not None and self._batch >= self.steps:
+            trainer.should_stop = True
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._epoch_over = True
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._epoch_over = True
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._leave(pl_module)
+        if self._own and self.session is not None:
+            self.session.close("finished")
+            self.session = None
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._leave(pl_module)
+        if self._own and self.session is not None:
+            self.session.fail(exception)
+            self.session = None
+
+    def _wrap(self, module: pl.LightningModule) -> None:
+        """Let `self.log` and `self.log_dict` of a training step be recorded on their way to Lightning."""
+        log = module.log
+
+        def recording_log(name: str, value: Any, *args: Any, **kwargs: Any) -> None:
+            # Lightning's log_dict calls self.log for each item, so this one wrapper sees both.
+            if self._inside and not hasattr(value, "compute"):
+                self._logged.add(name)
+                emit(name, value)
+            log(name, value, *args, **kwargs)
+
+        module.log = recording_log  # type: ignore[method-assign]
+
+    def _leave(self, module: pl.LightningModule) -> None:
+        Steering.active = None
+        module.__dict__.pop("log", None)
+
+
+class Logger(LightningLogger):
+    """Records in the open session what Lightning reduces (epoch means, validation), under Lightning's own key.
+
+    What `Steering` recorded step by step is not repeated; an epoch mean whose key equals such a signal's gets the
+    suffix ``_epoch``.
+    """
+
+    @property
+    def name(self) -> str:
+        return "workbench"
+
+    @property
+    def version(self) -> str:
+        session = current()
+        return session.rundir.id if session else ""
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Hyperparameters are in the run's config; those that Lightning saves are recorded beside them."""
+        if session := current():
+            plain = {str(k): v for k, v in dict(params or {}).items() if isinstance(v, str | int | float | bool)}
+            session.writer.set_meta("hyperparameters", plain)
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        steering = Steering.active
+        over = steering is None or steering._epoch_over
+        seen = steering._logged if steering else set()
+        for name, value in metrics.items():
+            if name == "epoch":
+                continue
+            if name.removesuffix("_step") in seen:
+                if not over:
+                    continue
+                name = f"{name}_epoch"
+            emit(name, float(value))
+
+
+def _optimizers(trainer: pl.Trainer, config: Any) -> dict[str, Any]:
+    """Optimizers and schedules by the names that their controls have."""
+    optimizers = trainer.optimizers
+    settings = getattr(config, "optimizer", None)
+    if len(optimizers) == 1:
+        names = ["optimizer"]
+    else:
+        declared = [] if settings is None or hasattr(settings, "lr") else list(vars(settings))
+        names = declared if len(declared) == len(optimizers) else [f"optimizer_{i}" for i in range(len(optimizers))]
+    named = dict(zip(names, optimizers, strict=True))
+    schedules = {f"schedule_{i}": c.scheduler for i, c in enumerate(trainer.lr_scheduler_configs)}
+    return {**named, **schedules}
+
+
+def _length(trainer: pl.Trainer) -> int | None:
+    """Training batches in all, if the Trainer can know."""
+    batches = trainer.num_training_batches
+    if trainer.max_steps > 0:
+        return int(trainer.max_steps) * trainer.accumulate_grad_batches
+    if trainer.max_epochs is not None and trainer.max_epochs > 0 and batches != float("inf"):
+        return int(trainer.max_epochs * batches)
+    return None
+
+
+def fit(module: pl.LightningModule, session: Session, steps: int) -> None:
+    """Train a method's module under its session for `steps` batches; leaves quietly when the run is told to stop."""
+    steering = Steering(session=session, steps=steps)
+    options: dict[str, Any] = {
+        "max_epochs": -1,
+        "accelerator": session.tree.get("run", {}).get("device", "cpu"),
+        "devices": 1,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        **getattr(module, "trainer_options", {}),
+    }
+    trainer = pl.Trainer(callbacks=[steering], logger=Logger(), **options)
+    with contextlib.suppress(Stopped):
+        trainer.fit(module)
+    session.recorder.close_step(session.step, time.time())

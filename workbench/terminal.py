@@ -1,0 +1,154 @@
+"""What the command line draws: tables, sparklines, and the live view of runs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from workbench.cards import Finding
+from workbench.runs import FINAL, Run
+
+console = Console(highlight=False)
+_BARS = "▁▂▃▄▅▆▇█"
+_STATE_STYLE = {
+    "running": "green", "finished": "blue", "paused": "yellow", "queued": "dim", "starting": "cyan",
+    "stopped": "yellow", "failed": "bold red", "lost": "bold red",
+}  # fmt: skip
+_SEVERITY_STYLE = {"info": "cyan", "warning": "yellow", "serious": "bold red"}
+
+
+def sparkline(values: Sequence[float] | np.ndarray, width: int = 40) -> str:
+    """A series as one line of blocks; a non-finite value shows as ``!``."""
+    array = np.asarray(values, dtype=float)
+    if not len(array):
+        return ""
+    parts = np.array_split(array, min(width, len(array)))
+    means = np.array([p.mean() if np.isfinite(p).all() else np.nan for p in parts])
+    finite = means[np.isfinite(means)]
+    low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
+    scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join("!" if not np.isfinite(m) else _BARS[int((m - low) * scale)] for m in means)
+
+
+def state_text(state: str) -> Text:
+    """A state in its colour."""
+    return Text(state, style=_STATE_STYLE.get(state, ""))
+
+
+def table(columns: Iterable[str], rows: Iterable[Sequence[Any]], title: str = "") -> Table:
+    """A quiet table."""
+    made = Table(box=None, header_style="bold", title=title or None, title_justify="left", padding=(0, 2, 0, 0))
+    for name in columns:
+        made.add_column(name, overflow="fold")
+    for row in rows:
+        made.add_row(*(c if isinstance(c, Text) else str(c) for c in row))
+    return made
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as ``47 s``, ``3 min 10 s`` or ``2 h 05 min``; empty if unknown."""
+    if seconds is None:
+        return ""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def finding_line(run: Run, finding: Finding) -> Text:
+    """A finding as one paragraph: where, what, what to try."""
+    until = "now" if finding.last is None else f"{finding.last:,}"
+    text = Text(f"{finding.first:,} – {until}  ", style="dim")
+    text.append(finding.title, style=_SEVERITY_STYLE.get(finding.severity, ""))
+    text.append(f"  {run.label}: {finding.sentence}")
+    if finding.remedy:
+        text.append(f" Try: {finding.remedy}", style="dim")
+    return text
+
+
+def picture(runs: Sequence[Run], width: int = 40) -> Group:
+    """State, progress, the main signals as sparklines, findings and interventions of the runs."""
+    parts: list[Any] = []
+    for run in runs:
+        state, steps = run.state, run.steps
+        head = Text.assemble((run.label, "bold"), "  ", state_text(state), f"  step {max(run.step, 0):,}")
+        head.append(f" of {steps:,}" if steps else "")
+        if state == "running" and run.rate:
+            head.append(f"  {run.rate:.0f} steps/s  {duration(run.eta_s)} left", style="dim")
+        head.append(f"  {run.id}", style="dim")
+        parts.append(head)
+        if run.message:
+            parts.append(Text(f"  {run.message}", style="red" if state in ("failed", "lost") else "yellow"))
+        for name in _shown(run):
+            points = run[name]
+            if len(points.values):
+                line = Text(f"  {name:<16}")
+                line.append(sparkline(points.values[-4000:], width), style="blue")
+                line.append(f"  {points.values[-1]:.4g}")
+                parts.append(line)
+        parts.extend(finding_line(run, f) for f in run.findings[-4:])
+        for record in [r for r in run.interventions if r.kind in ("set", "action")][-3:]:
+            change = ", ".join(f"{n} {record.old.get(n)} → {v}" for n, v in record.new.items()) or record.kind
+            said = (
+                f"applied at step {record.step:,}"
+                if record.outcome == "applied"
+                else f"{record.outcome}: {record.reason}"
+            )
+            parts.append(Text(f"  {change or record.payload}  {said}", style="magenta"))
+    return Group(*parts)
+
+
+def _shown(run: Run, count: int = 5) -> list[str]:
+    scalars = [n for n, kind in run.reader.names().items() if kind == "scalar"]
+    card = run.card
+    declared = [s.name for s in card.signals if s.name in scalars] if card else []
+    main = [card.main_signal] if card and card.main_signal in scalars else []
+    return list(dict.fromkeys([*main, *declared, *scalars]))[:count]
+
+
+def follow(
+    runs: Sequence[Run], *, until: Callable[[], bool] | None = None, each: Callable[[], None] | None = None
+) -> None:
+    """Show the runs until all have ended (or `until()`); without a terminal, a line every ten seconds.
+
+    Ctrl+C stops looking; the runs train on.
+    """
+    done = until or (lambda: all(r.state in FINAL for r in runs))
+    if not sys.stdout.isatty():
+        _follow_plainly(runs, done, each)
+        return
+    with Live(console=console, refresh_per_second=4, transient=False) as live:
+        while True:
+            live.update(picture(runs))
+            if each:
+                each()
+            if done():
+                live.update(picture(runs))
+                return
+            time.sleep(0.25)
+
+
+def _follow_plainly(runs: Sequence[Run], done: Callable[[], bool], each: Callable[[], None] | None) -> None:
+    said = -10.0
+    while True:
+        over = done()
+        if each:
+            each()
+        if over or time.monotonic() - said >= 10:
+            said = time.monotonic()
+            for run in runs:
+                total = f" of {run.steps:,}" if run.steps else ""
+                print(f"{run.label}: {run.state}, step {max(run.step, 0):,}{total}", flush=True)
+        if over:
+            return
+        time.sleep(0.2)
