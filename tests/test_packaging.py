@@ -1,5 +1,6 @@
 """What is installed is what is declared: lock, conda environment and a wheel that works alone."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -97,6 +98,16 @@ def test_version_and_licence_are_said_once_and_alike():
     assert citation["version"] == workbench.__version__
     assert citation["license"] == PROJECT["license"] == "Apache-2.0"
     assert "Apache License" in (ROOT / "LICENSE").read_text()
+
+
+def test_make_help_lists_every_target_and_ci_runs_the_readmes_test_command():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE).group(1).split())
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {line.split()[1] for line in shown.splitlines()} == targets - {"setup-test"}
+    assert "exec make test" in (ROOT / ".ci" / "run").read_text()
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+    assert {"lab", "test"} <= set(re.findall(r"^make (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE)) <= targets
 
 
 # ------------------------------------------------------------------ the wheel

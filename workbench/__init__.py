@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from workbench.steering import Logger as Logger
     from workbench.steering import Steering as Steering
     from workbench.steering.user import session as session
-    from workbench.steering import watch as watch
+    from workbench.steering.watching import watch as watch
 
 __version__ = "0.1.0"
 
@@ -35,7 +35,7 @@ _HOMES = {
     "run": "workbench.runs.store",
     "session": "workbench.steering.user",
     "store": "workbench.runs.store",
-    "watch": "workbench.steering",
+    "watch": "workbench.steering.watching",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604 (every entry is a name)

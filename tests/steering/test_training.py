@@ -89,7 +89,9 @@ def test_an_unregistered_schedule_is_noticed():
 
 def test_betas_and_decay_reach_the_optimizer_and_groups_of_their_own_keep_theirs():
     weights, bias = torch.nn.Parameter(torch.zeros(2)), torch.nn.Parameter(torch.zeros(2))
-    made = torch.optim.AdamW([{"params": [weights]}, {"params": [bias], "weight_decay": 0.0}], lr=0.1, weight_decay=0.01)
+    made = torch.optim.AdamW(
+        [{"params": [weights]}, {"params": [bias], "weight_decay": 0.0}], lr=0.1, weight_decay=0.01
+    )
     training = Training()
     training.register({"optimizer": made})
     training.moved("optimizer.beta2", 0.95, 0.999)

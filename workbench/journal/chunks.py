@@ -87,10 +87,10 @@ class ChunkRow:
         *values, crc = row
         if checksum(values) != crc:
             return None
-        *numbers, dtype, shape, packed = values
+        id_, series, rev, attempt, start, n, s0, s1, dtype, shape, packed = values
         sizes = tuple(int(s) for s in shape.split(",") if s)
         stats = None if packed is None else np.frombuffer(packed, "<f8").reshape(FIELDS, -1)
-        return cls(*numbers, dtype=np.dtype(dtype), shape=sizes, stats=stats)
+        return cls(id_, series, rev, attempt, start, n, s0, s1, np.dtype(dtype), sizes, stats)
 
     def columns(self, blob: Any) -> Columns | None:
         """The values in the row's `chunk_data.data`, or None if they are damaged."""

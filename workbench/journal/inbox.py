@@ -47,7 +47,7 @@ class Inbox:
         """
         if kind not in COMMAND_KINDS:
             raise InvalidValue(f"There is no command '{kind}'. Known: {', '.join(COMMAND_KINDS)}.")
-        if at_step is not None and (not isinstance(at_step, int) or at_step < 0):
+        if at_step is not None and at_step < 0:
             raise InvalidValue(f"at_step must be a whole number from 0 on, or None for at once; got {at_step!r}.")
         body = to_json(dict(payload or {}), f"What the command '{kind}' carries")
         with self._lock, in_words("Sending a command to", self.path):

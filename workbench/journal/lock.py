@@ -7,6 +7,7 @@ import os
 import time
 import weakref
 from pathlib import Path
+from typing import Self
 
 from workbench.cards.errors import NotAllowed, StoreError
 
@@ -62,7 +63,7 @@ class RunLock:
             self._fd = -1
             _held.discard(self)
 
-    def __enter__(self) -> RunLock:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable
-from contextlib import suppress
+import weakref
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from workbench.cards.errors import InvalidValue, StoreError, UnknownName
 from workbench.cards.findings import Finding
-from workbench.journal import schema
-from workbench.journal.chunks import COLUMNS, ChunkRow, Columns
+from workbench.journal.buckets import bucket, clip
+from workbench.journal.chunks import COLUMNS, COMPONENTS, ChunkRow, Columns, components
 from workbench.journal.inbox import Inbox
+from workbench.journal.index import CACHE, Piece, SeriesIndex
 from workbench.journal.layout import RunDir
 from workbench.journal.lock import is_held
 from workbench.journal.records import (
@@ -30,199 +31,161 @@ from workbench.journal.records import (
     Floats,
     Points,
     TextPoint,
+    command_from_row,
 )
-from workbench.journal.sqlite import Connection, checksum, connect, in_words
-from workbench.journal.stretches import Series, bucket, latest
-from workbench.journal.summary import Summary
+from workbench.journal.source import Source
+from workbench.journal.sqlite import Connection, checksum
+from workbench.journal.summary import Summary, micro
 
-_KEPT = 4096  # micro-statistics kept in memory: 4,096 chunks of 4,096 values
+_GROUP = 256  # rows asked for at once
+_T = TypeVar("_T")
+
+
+class _Moved(Exception):
+    """Rows were rewritten since the last look."""
 
 
 class Reader:
-    """A run's journal, inbox and state, read-only. `refresh` looks for news; everything else answers from the last look.
+    """A run's journal, inbox and state, read-only. `refresh` looks for news; the rest answers from the last look.
 
-    It never waits for the writer, reads in short transactions, and keeps statistics rather than values. What is damaged
-    is left out and named in `damage`. Threads may share an object.
+    It never holds up the writer, and keeps statistics and a bounded cache rather than series. A later attempt (after a
+    resume) replaces the range of steps that it covers. What is damaged is left out and named in `damage`; a journal
+    that cannot be read at all raises `StoreError`. Threads may share an object.
     """
 
     def __init__(self, rundir: RunDir) -> None:
         self.rundir = rundir
         self.meta: dict[str, Any] = {}
         self._lock = threading.RLock()
-        self._connection: Connection | None = None
+        self._source = Source(rundir)
         self._inbox = Inbox(rundir)
-        self._version: int | None = None
-        self._stat: tuple[int, ...] = ()
-        self._state = "queued"
-        self._series: dict[str, Series] = {}
-        self._by_id: dict[int, Series] = {}
-        self._rev = self._event = self._command = self._checkpoint = self._text = self._asked = 0
+        self._raw_meta: dict[str, str] = {}
+        self._state, self._message = "queued", ""
+        self._stale = False
+        self._lenient = False
+        self._series: dict[str, SeriesIndex] = {}
+        self._by_id: dict[int, SeriesIndex] = {}
+        self._tops = dict.fromkeys(("series", "event", "command", "checkpoint", "text", "rev", "inbox"), 0)
         self._events: list[Event] = []
         self._commands: list[CommandRecord] = []
+        self._decided: set[int] = set()
         self._checkpoints: list[CheckpointRow] = []
-        self._texts: dict[int, list[TextPoint]] = {}
-        self._pending: dict[int, Command] = {}
-        self._small: dict[int, tuple[int, Columns]] = {}
-        self._micro: dict[int, Summary] = {}
-        self._damage: dict[str, None] = {}
+        self._texts: dict[int, dict[int, TextPoint]] = {}
+        self._asked: dict[int, Command] = {}
+        self._owner = id(self)
+        weakref.finalize(self, CACHE.forget, self._owner)
         self.refresh()
 
-    # -- looking for news ---------------------------------------------------------------------------------------------
-
+    # ------------------------------------------------------------------ looking for news
     def refresh(self) -> bool:
-        """Read what is new; True if anything is. Raises `StoreError` if the journal cannot be opened at all."""
+        """Read what is new; True if anything changed since the last call. Raises `StoreError` (see the class)."""
         with self._lock:
-            changed = self._refresh_journal()
-            if self._inbox.changed():
-                for command in self._inbox.after(self._asked):
-                    self._asked = command.seq
-                    self._pending[command.seq] = command
-                    changed = True
-            for seq in [s for s in self._pending if any(r.seq == s for r in self._commands)]:
-                del self._pending[seq]
-            state = self._derive()
-            changed, self._state = changed or state != self._state, state
-            if state in FINAL_STATES:
-                self.close()
-            return changed
+            # The lock first: whatever a worker says in the end, it says before it lets go.
+            held = is_held(self.rundir.lock)
+            changed, self._stale = self._stale, False
+            if self._source.changed():
+                changed |= self._load()
+            changed |= self._look_into_inbox()
+            before = self._state, self._message
+            self._state, self._message = self._derive(held)
+            if self._state in FINAL_STATES and not held:
+                self._source.sleep()
+            return changed or before != (self._state, self._message)
 
-    def _refresh_journal(self) -> bool:
-        if self._connection is None:
-            stat = _stat(self.rundir.journal)
-            if not stat or stat == self._stat:
-                return False
-            self._stat = stat
-            self._connection = self._open()
-        with in_words("Reading", self.rundir.journal):
-            try:
-                ((version,),) = self._connection.execute("PRAGMA data_version").fetchall()
-            except sqlite3.DatabaseError as error:
-                self._note(f"{self.rundir.journal.name}: {error}.")
-                return False
-        if version == self._version:
+    def _derive(self, held: bool) -> tuple[str, str]:
+        said = self.meta.get("state")
+        if said in FINAL_STATES or (held and said is not None):
+            return str(said), str(self.meta.get("message", ""))
+        if held:
+            return "starting", ""
+        if said is None and not self.rundir.journal.exists():
+            return "queued", ""
+        return "lost", "The worker's process ended without a word (killed, or out of memory)."
+
+    def _look_into_inbox(self) -> bool:
+        try:
+            found = self._inbox.after(self._tops["inbox"]) if self._inbox.changed() else []
+        except StoreError as error:
+            self._source.note(str(error))
             return False
-        self._version = version
-        return self._load(self._connection)
+        for command in found:
+            self._asked[command.seq] = command
+            self._tops["inbox"] = command.seq
+        return bool(found)
 
-    def _open(self) -> Connection:
-        path = self.rundir.journal
-        with in_words("Opening", path):
-            try:
-                connection = connect(path, mode="ro")
-                found = schema.version(connection)
-            except sqlite3.OperationalError:  # a journal in a folder that may not be written, after a crash
-                connection = connect(path, mode="immutable")
-                found = schema.version(connection)
-        if found:
-            schema.check(found, path)
-        self._version = None
-        return connection
+    def _load(self) -> bool:
+        before = dict(self._tops), {k: v for k, v in self._raw_meta.items() if k != "durable"}
+        with self._source.reading() as connection:
+            self._load_meta(connection)
+            for number, name, kind in self._new(connection, "series", "id, name, kind", check_ids=False):
+                self._by_id[number] = self._series[name] = SeriesIndex(number, name, kind)
+            self._load_chunks(connection)
+            self._load_records(connection)
+        return before != (self._tops, {k: v for k, v in self._raw_meta.items() if k != "durable"})
 
-    def _load(self, connection: Connection) -> bool:
-        before = (self._rev, self._event, self._command, self._checkpoint, self._text, json.dumps(self.meta, default=str))
-        try:
-            connection.execute("BEGIN")
-            for key, value, crc in self._rows("SELECT key, value, crc FROM meta"):
-                if checksum((key, value)) == crc:
-                    self.meta[key] = json.loads(value)
-                else:
-                    self._note(f"The meta value {key!r} is damaged.")
-            for number, name, kind, crc in self._rows("SELECT id, name, kind, crc FROM series"):
-                if number not in self._by_id and self._whole("series", number, (number, name, kind), crc):
-                    self._by_id[number] = self._series[name] = Series(number, name, kind)
-            self._load_chunks()
-            self._load_records()
-        finally:
-            with suppress(sqlite3.Error):
-                connection.execute("COMMIT")
-        after = (self._rev, self._event, self._command, self._checkpoint, self._text, json.dumps(self.meta, default=str))
-        return after != before
-
-    def _load_chunks(self) -> None:
-        for row in self._rows(f"SELECT {COLUMNS} FROM chunk WHERE rev > ? ORDER BY rev", self._rev):
-            chunk = ChunkRow.parse(row)
-            if isinstance(row[2], int):
-                self._rev = max(self._rev, row[2])
-            if chunk is None or chunk.series not in self._by_id:
-                self._note(f"A row of {self._called(row[1])} is damaged; its values are missing.")
+    def _load_meta(self, connection: Connection) -> None:
+        for key, value, crc in self._source.rows(connection, "meta", "key, value, crc"):
+            if self._raw_meta.get(key) == value:
                 continue
-            for gone in self._by_id[chunk.series].add(chunk):
-                self._small.pop(gone, None)
-                self._micro.pop(gone, None)
+            if checksum((key, value)) == crc:
+                self._raw_meta[key] = value
+                self.meta[key] = json.loads(value)
+            else:
+                self._source.note(f"A row of the table 'meta' of {self._source.path.name} is damaged.")
 
-    def _load_records(self) -> None:
-        for number, *rest, crc in self._rows("SELECT * FROM event WHERE id > ? ORDER BY id", self._event):
-            self._event = number
-            if self._whole("event", number, (number, *rest), crc):
-                kind, step, time, payload, attempt = rest
-                self._events.append(Event(number, kind, step, time, json.loads(payload), attempt))
-        for number, *rest, crc in self._rows("SELECT * FROM command WHERE id > ? ORDER BY id", self._command):
-            self._command = number
-            if self._whole("command", number, (number, *rest), crc):
-                seq, kind, payload, at_step, source, time, step, outcome, reason, old, new, attempt = rest
-                self._commands.append(
-                    CommandRecord(
-                        seq, kind, json.loads(payload), at_step, source, time, step, outcome, reason,
-                        json.loads(old), json.loads(new), attempt, number,
-                    )  # fmt: skip
-                )
-        for number, *rest, crc in self._rows("SELECT * FROM checkpoint WHERE id > ? ORDER BY id", self._checkpoint):
-            self._checkpoint = number
-            if self._whole("checkpoint", number, (number, *rest), crc):
-                *fields, payload = rest
-                self._checkpoints.append(CheckpointRow(number, *fields, payload=json.loads(payload)))
-        for number, *rest, crc in self._rows("SELECT * FROM text WHERE id > ? ORDER BY id", self._text):
-            self._text = number
-            if self._whole("text", number, (number, *rest), crc):
-                series, _attempt, step, time, text = rest
-                self._texts.setdefault(series, []).append(TextPoint(step, time, text))
+    def _load_chunks(self, connection: Connection) -> None:
+        top = self._tops["rev"]
+        rows = self._source.rows(connection, "chunk", COLUMNS, *(("rev > ?", top) if top else ()))
+        known = []
+        for row in rows:
+            parsed = ChunkRow.parse(row)
+            if parsed is None or parsed.series not in self._by_id:
+                self._source.note(f"Row {row[0]} of the table 'chunk' is damaged; its values are left out.")
+            elif parsed.rev > top:
+                known.append(parsed)
+        for parsed in sorted(known, key=lambda r: r.rev):
+            self._by_id[parsed.series].put(parsed)
+            self._tops["rev"] = parsed.rev
 
-    def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        """All rows of a query; of a damaged table those that come before the damage."""
-        assert self._connection is not None
-        rows: list[tuple[Any, ...]] = []
-        try:
-            cursor = self._connection.execute(query, values)
-            while part := cursor.fetchmany(1000):
-                rows.extend(part)
-        except sqlite3.DatabaseError as error:
-            if "no such table" not in str(error) or self._version is not None and self._rev:
-                self._note(f"{self.rundir.journal.name} is damaged ({error}); what lies behind the damage is missing.")
-        return rows
+    def _new(
+        self, connection: Connection, table: str, columns: str, *, check_ids: bool = True
+    ) -> list[tuple[Any, ...]]:
+        """The rows of a table that were not seen yet and are whole."""
+        found = []
+        for *row, crc in self._source.rows(connection, table, f"{columns}, crc", "id > ?", self._tops[table]):
+            top = self._tops[table]
+            if checksum(row) != crc:
+                self._source.note(f"Row {row[0]} of the table '{table}' is damaged and was left out.")
+            elif row[0] > top:
+                if check_ids and row[0] > top + 1:
+                    self._source.note(f"Rows {top + 1} to {row[0] - 1} of the table '{table}' are missing.")
+                self._tops[table] = row[0]
+                found.append(tuple(row))
+        return found
 
-    def _whole(self, what: str, number: Any, values: tuple[Any, ...], crc: Any) -> bool:
-        if checksum(values) == crc:
-            return True
-        self._note(f"The {what} {number} is damaged and was left out.")
-        return False
-
-    def _note(self, text: str) -> None:
-        self._damage[text] = None
-
-    def _called(self, series: Any) -> str:
-        return f"the signal '{self._by_id[series].name}'" if series in self._by_id else "a signal"
-
-    def _derive(self) -> str:
-        if not self.meta:
-            return "starting" if is_held(self.rundir.lock) else "queued"
-        state = str(self.meta.get("state", "starting"))
-        if state in FINAL_STATES or is_held(self.rundir.lock):
-            return state
-        # The worker may have written its last word between our look and the test of its lock.
-        self._refresh_journal()
-        state = str(self.meta.get("state", "starting"))
-        return state if state in FINAL_STATES else "lost"
+    def _load_records(self, connection: Connection) -> None:
+        for number, kind, step, time, payload, attempt in self._new(
+            connection, "event", "id, kind, step, time, payload, attempt"
+        ):
+            self._events.append(Event(number, kind, step, time, json.loads(payload), attempt))
+        columns = "id, seq, kind, payload, at_step, source, time, step, outcome, reason, old, new, attempt"
+        for row in self._new(connection, "command", columns):
+            self._commands.append(command_from_row(row))
+            self._decided.add(row[1])
+        columns = "id, step, path, size, sha256, watermark, time, attempt, payload"
+        for row in self._new(connection, "checkpoint", columns):
+            self._checkpoints.append(CheckpointRow(*row[:-1], payload=json.loads(row[-1])))
+        for _, series, _, step, time, text in self._new(connection, "text", "id, series, attempt, step, time, text"):
+            self._texts.setdefault(series, {})[step] = TextPoint(step, time, text)
 
     def close(self) -> None:
-        """Close the files; a later call opens them again if something changed or values are asked for."""
+        """Close the files and forget what is cached; a later call opens them again."""
         with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
-                self._stat = _stat(self.rundir.journal)
+            self._source.sleep()
+            self._inbox.close()
+            CACHE.forget(self._owner)
 
-    # -- what there is ------------------------------------------------------------------------------------------------
-
+    # ------------------------------------------------------------------ what there is
     @property
     def state(self) -> str:
         """queued, starting, running, paused, finished, stopped, failed or lost."""
@@ -230,144 +193,213 @@ class Reader:
 
     @property
     def message(self) -> str:
-        """Why the run ended, if it said so."""
-        return str(self.meta.get("message") or "")
-
-    @property
-    def last_step(self) -> int:
-        """The last step with a value, -1 if there is none."""
-        return max((e[1] for s in list(self._series.values()) if (e := s.extent())), default=-1)
-
-    @property
-    def first_step(self) -> int:
-        """The first step with a value, -1 if there is none."""
-        return min((e[0] for s in list(self._series.values()) if (e := s.extent())), default=-1)
+        """What the state is due to, if anything is known."""
+        return self._message
 
     @property
     def damage(self) -> list[str]:
         """What could not be read, in words."""
         with self._lock:
-            gaps = [
-                f"{missing:,} values of the signal '{s.name}' before step {step:,} are missing."
-                for s in self._series.values()
-                for missing, step in s.gaps()
-            ]
-            return [*self._damage, *gaps, *self._inbox.damage]
+            gaps = [gap for series in self._series.values() for gap in series.gaps()]
+            return [*self._source.damage, *gaps, *self._inbox.damage]
+
+    @property
+    def first_step(self) -> int:
+        """The first step with a value, -1 if there is none."""
+        return min((first for first, _, _ in self._extents()), default=-1)
+
+    @property
+    def last_step(self) -> int:
+        """The last step with a value, -1 if there is none."""
+        return max((last for _, last, _ in self._extents()), default=-1)
+
+    def _extents(self) -> list[tuple[int, int, int]]:
+        with self._lock:
+            return [extent for name in self._series if (extent := self.extent(name)) is not None]
 
     def names(self) -> dict[str, str]:
         """Signal → scalar, array or text, in the order of their first value."""
         with self._lock:
-            return {s.name: s.kind for s in self._series.values()}
+            return {name: series.kind for name, series in self._series.items()}
 
     def extent(self, name: str) -> tuple[int, int, int] | None:
-        """(first step, last step, number of values) of a signal, or None while it has none."""
+        """(first step, last step, number of values) of a signal; None while it has no value."""
         with self._lock:
-            return self._get(name).extent() if name in self._series else None
+            series = self._series.get(name)
+            if series is None:
+                return None
+            if series.kind != "text":
+                return series.extent()
+            steps = self._texts.get(series.id, {})
+            return (min(steps), max(steps), len(steps)) if steps else None
 
-    def _get(self, name: str) -> Series:
-        if name not in self._series:
-            raise UnknownName("signal", name, self._series, where=self.rundir.id)
-        return self._series[name]
+    def _get(self, name: str, *kinds: str) -> SeriesIndex:
+        series = self._series.get(name)
+        if series is None:
+            raise UnknownName("signal", name, self._series, where=f"the run {self.rundir.id}")
+        if series.kind not in kinds:
+            raise InvalidValue(f"The signal '{name}' holds {series.kind}s; read it with {series.kind}s('{name}').")
+        return series
 
-    # -- values -------------------------------------------------------------------------------------------------------
-
+    # ------------------------------------------------------------------ values
     def scalars(self, name: str, first: float | None = None, last: float | None = None) -> Points:
-        """Every recorded point with first <= step <= last; of a step recorded twice the latest attempt's."""
-        columns = self._values(name, first, last, "scalar")
-        return Points(columns.steps.astype(np.int64), columns.values.astype(np.float64), columns.times)
+        """Every point of a scalar signal with first <= step <= last."""
+        found = self._settled(lambda: self._columns(self._get(name, "scalar").pieces(first, last), first, last))
+        if found is None:
+            return Points(np.empty(0, np.int64), np.empty(0), np.empty(0))
+        return Points(found.steps.astype(np.int64), found.values, found.times)
 
     def arrays(self, name: str, first: float | None = None, last: float | None = None) -> ArrayPoints:
-        """Every recorded array with first <= step <= last that has the newest one's shape and dtype."""
-        columns = self._values(name, first, last, "array")
-        return ArrayPoints(columns.steps.astype(np.int64), columns.values, columns.times)
+        """Every array with first <= step <= last that has the shape and dtype of the last one of them."""
+        found = self._settled(lambda: self._columns(_alike(self._get(name, "array").pieces(first, last)), first, last))
+        if found is None:
+            return ArrayPoints(np.empty(0, np.int64), np.empty(0), np.empty(0))
+        return ArrayPoints(found.steps.astype(np.int64), found.values, found.times)
+
+    def _columns(self, pieces: list[Piece], first: float | None, last: float | None) -> Columns | None:
+        low, high = (-np.inf if first is None else first), (np.inf if last is None else last)
+        found = self._raw(pieces)
+        parts = [
+            clip(found[p.row.id], max(low, p.lo), min(high, p.hi)) for p in pieces if p.row.id in found and low <= high
+        ]
+        parts = [part for part in parts if len(part)]
+        return Columns.join(parts) if parts else None
 
     def array_at(self, name: str, step: float | None = None) -> tuple[int, Any] | None:
         """(step, array) of the newest array at or before `step` (None: the newest), or None."""
-        with self._lock:
-            rows = self._get(name).visible(-np.inf, np.inf if step is None else step) if name in self._series else []
-            for row, _ in reversed(rows):
-                columns = self._raw(row)
-                if columns is None:
-                    continue
-                end = len(columns) if step is None else int(np.searchsorted(columns.steps, step, side="right"))
-                if end:
-                    return int(columns.steps[end - 1]), columns.values[end - 1]
+
+        def look() -> tuple[int, Any] | None:
+            if name not in self._series:
+                return None
+            for piece in reversed(self._get(name, "array").pieces(None, step)):
+                found = self._columns([piece], None, step)
+                if found is not None:
+                    return int(found.steps[-1]), found.values[-1]
             return None
 
-    def texts(self, name: str, count: int = 200) -> list[TextPoint]:
-        """The last `count` texts of a signal."""
-        with self._lock:
-            return self._texts.get(self._get(name).id, [])[-count:]
+        return self._settled(look)
 
-    def _values(self, name: str, first: float | None, last: float | None, kind: str) -> Columns:
-        low, high = (-np.inf if first is None else first), (np.inf if last is None else last)
+    def texts(self, name: str, first: float | None = None, last: float | None = None) -> list[TextPoint]:
+        """Every text with first <= step <= last, in order of steps."""
         with self._lock:
-            series = self._get(name)
-            if series.kind != kind:
-                raise InvalidValue(f"The signal '{name}' holds {series.kind}s; read it with .{series.kind}s(…).")
-            rows = [row for row, _ in series.visible(low, high)]
-            parts = [
-                (row.attempt, columns)
-                for row in rows
-                if (row.dtype, row.shape) == (rows[-1].dtype, rows[-1].shape) and (columns := self._raw(row)) is not None
-            ]
-        if not parts:
-            return Columns(np.empty(0), np.empty(0), np.empty(0))
-        joined = latest(parts)
-        return joined[(joined.steps >= low) & (joined.steps <= high)]
+            found = self._texts.get(self._get(name, "text").id, {})
+            low, high = (-np.inf if first is None else first), (np.inf if last is None else last)
+            return [found[step] for step in sorted(found) if low <= step <= high]
+
+    def text_at(self, name: str, step: float | None = None) -> tuple[int, str] | None:
+        """(step, text) of the newest text at or before `step` (None: the newest), or None."""
+        found = self.texts(name, None, step) if name in self._series else []
+        return (found[-1].step, found[-1].text) if found else None
 
     def buckets(self, name: str, edges: Floats) -> Buckets:
-        """The signal summed up between the step boundaries `edges` (n+1,), from statistics wherever they are fine enough.
+        """A signal summed up between the step boundaries `edges` (n+1,): scalars, or arrays of up to 256 components.
 
-        Scalars give fields of shape (n,), arrays of up to 256 components (n, k).
+        Reads statistics rather than values wherever buckets are wide; see `Buckets`.
         """
         edges = np.asarray(edges, dtype=np.float64)
-        if edges.ndim != 1 or len(edges) < 2 or not np.all(np.diff(edges) > 0):
+        if edges.ndim != 1 or len(edges) < 2 or not np.all(np.diff(edges) > 0) or not np.isfinite(edges).all():
             raise InvalidValue("buckets() takes at least two step boundaries that increase.")
+
+        def sum_up() -> Buckets:
+            series = self._get(name, "scalar", "array")
+            pieces = _alike(series.pieces(float(edges[0]), float(edges[-1])) or series.pieces()[-1:])
+            shape = pieces[-1].row.shape if pieces else ()
+            if np.prod(shape) > COMPONENTS:
+                raise InvalidValue(f"'{name}' has arrays of shape {shape}; only up to {COMPONENTS} components sum up.")
+            inside = [p for p in pieces if p.hi >= edges[0] and p.lo <= edges[-1]]
+            return bucket(inside, edges, shape, self._raw, self._small)
+
+        return self._settled(sum_up)
+
+    def _settled(self, read: Callable[[], _T]) -> _T:
+        """What `read` gives; again from a newer look if the writer rewrote the rows it needs meanwhile."""
         with self._lock:
-            return bucket(self._get(name).visible(edges[0], edges[-1]), edges, self._raw, self._summary)
+            for _ in range(8):
+                try:
+                    return read()
+                except _Moved:
+                    if not self._source.changed():
+                        break
+                    self._stale |= self._load()
+            self._lenient = True
+            try:
+                return read()
+            finally:
+                self._lenient = False
 
-    def _raw(self, row: ChunkRow) -> Columns | None:
-        kept = self._small.get(row.id)
-        if kept is not None and kept[0] == row.rev:
-            return kept[1]
-        blob = self._blob("data", row.id)
-        columns = None if blob is None else row.columns(blob)
-        if columns is None:
-            # A row that is being rewritten may be newer than what we know of it; the next refresh brings both.
-            self._note(f"Values of {self._called(row.series)} at steps {row.s0:,}–{row.s1:,} are damaged.")
-        elif row.stats is None:
-            self._small[row.id] = row.rev, columns
-        return columns
+    def _raw(self, pieces: Iterable[Piece]) -> dict[int, Columns]:
+        return self._fetched("data", pieces, lambda row, blob: row.columns(blob))
 
-    def _summary(self, row: ChunkRow) -> Summary | None:
-        if row.id not in self._micro:
-            blob = self._blob("micro", row.id)
-            summary = None if blob is None else row.micro(blob)
-            if summary is None:
-                return None
-            if len(self._micro) >= _KEPT:
-                self._micro.pop(next(iter(self._micro)))
-            self._micro[row.id] = summary
-        return self._micro[row.id]
+    def _small(self, pieces: Iterable[Piece]) -> dict[int, Summary]:
+        pieces = list(pieces)
+        found = self._fetched("micro", pieces, lambda row, blob: row.micro(blob))
+        for piece in pieces:
+            if piece.row.id not in found:
+                values = self._raw([piece]).get(piece.row.id)
+                if values is not None:
+                    found[piece.row.id] = micro(values.steps, components(values.values))
+        return found
 
-    def _blob(self, column: str, number: int) -> Any:
-        if self._connection is None:
-            self._connection = self._open()
-        rows = self._rows(f"SELECT {column} FROM chunk_data WHERE id = ?", number)
-        return rows[0][0] if rows else None
+    def _fetched(
+        self, what: str, pieces: Iterable[Piece], decode: Callable[[ChunkRow, Any], _T | None]
+    ) -> dict[int, _T]:
+        """The decoded contents of rows by their ids, from the cache or the file; damaged ones are absent and named."""
+        found: dict[int, _T] = {}
+        missing: dict[int, ChunkRow] = {}
+        for piece in pieces:
+            row = piece.row
+            cached = CACHE.get((self._owner, what, row.id))
+            if cached is not None and cached[0] == row.rev:
+                found[row.id] = cached[1]
+            else:
+                missing[row.id] = row
+        ids = list(missing)
+        for at in range(0, len(ids), _GROUP):
+            for number, rev, blob in self._blobs(what, ids[at : at + _GROUP]):
+                row = missing[number]
+                if rev != row.rev:
+                    continue
+                value = decode(row, blob)
+                if value is not None:
+                    found[number] = value
+                    CACHE.put((self._owner, what, number), (rev, value), len(blob))
+                elif blob is not None:
+                    self._lose(row)
+                del missing[number]
+        if missing and not self._lenient:
+            raise _Moved
+        for row in missing.values():
+            self._lose(row)
+        return found
 
-    # -- records ------------------------------------------------------------------------------------------------------
+    def _lose(self, row: ChunkRow) -> None:
+        name = self._by_id[row.series].name
+        self._source.note(f"Values of the signal '{name}' at steps {row.s0:,} to {row.s1:,} are damaged.")
 
+    def _blobs(self, what: str, ids: list[int]) -> list[tuple[Any, ...]]:
+        query = f"SELECT c.id, c.rev, d.{what} FROM chunk c JOIN chunk_data d ON d.id = c.id WHERE c.id IN "
+        with self._source.reading() as connection:
+            try:
+                return connection.execute(f"{query}({','.join('?' * len(ids))})", ids).fetchall()
+            except sqlite3.DatabaseError:
+                rows = []
+                for number in ids:
+                    try:
+                        rows += connection.execute(f"{query}(?)", (number,)).fetchall()
+                    except sqlite3.DatabaseError:
+                        continue
+                return rows
+
+    # ------------------------------------------------------------------ records
     def commands(self) -> list[CommandRecord]:
-        """Every command with its outcome, in the order of deciding."""
+        """Every command with its outcome, in the order they were decided."""
         with self._lock:
             return list(self._commands)
 
     def pending(self) -> list[Command]:
         """Commands that wait for their outcome."""
         with self._lock:
-            return list(self._pending.values())
+            return [command for seq, command in self._asked.items() if seq not in self._decided]
 
     def events(self, kinds: Iterable[str] | None = None, after: int = 0) -> list[Event]:
         """Events with an id above `after`, of the given kinds (None: all)."""
@@ -377,32 +409,24 @@ class Reader:
 
     def findings(self) -> list[Finding]:
         """The newest version of every finding, in the order they were first made."""
-        found = {e.payload["key"]: Finding.from_json(e.payload) for e in self.events(["finding"])}
+        found: dict[str, Finding] = {}
+        for event in self.events(["finding"]):
+            finding = Finding.from_json(event.payload)
+            found[finding.key] = finding
         return list(found.values())
 
     def checkpoints(self) -> list[CheckpointRow]:
-        """Finished checkpoints, oldest first."""
+        """Finished checkpoints, in the order they were made."""
         with self._lock:
             return list(self._checkpoints)
 
     def export(self, path: Path) -> Path:
-        """All scalars as a Parquet table (signal, step, time, value); needs pyarrow."""
+        """Scalars and small arrays as one Parquet table (signal, component, step, time, value); needs pyarrow."""
         from workbench.journal.export import write_parquet
 
         return write_parquet(self, path)
 
 
-def _stat(path: Path) -> tuple[int, ...]:
-    """What tells that a file, or its write-ahead log, was written; empty if there is no file."""
-    found: list[int] = []
-    for name in (path, path.with_name(path.name + "-wal")):
-        try:
-            stat = name.stat()
-        except FileNotFoundError:
-            if name == path:
-                return ()
-            continue
-        except OSError as error:
-            raise StoreError(f"{path} cannot be read: {error.strerror or error}.") from error
-        found += [stat.st_mtime_ns, stat.st_size, stat.st_ino]
-    return tuple(found)
+def _alike(pieces: list[Piece]) -> list[Piece]:
+    """The pieces whose arrays have the shape and dtype of the last one's."""
+    return [p for p in pieces if (p.row.dtype, p.row.shape) == (pieces[-1].row.dtype, pieces[-1].row.shape)]

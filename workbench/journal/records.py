@@ -135,6 +135,26 @@ class CommandRecord(Command):
         )
 
 
+def command_from_row(row: tuple[Any, ...]) -> CommandRecord:
+    """The record in a row (id, seq, kind, payload, at_step, source, time, step, outcome, reason, old, new, attempt)."""
+    number, seq, kind, payload, at_step, source, time, step, outcome, reason, old, new, attempt = row
+    return CommandRecord(
+        seq=seq,
+        kind=kind,
+        payload=json.loads(payload),
+        at_step=at_step,
+        source=source,
+        time=time,
+        step=step,
+        outcome=outcome,
+        reason=reason,
+        old=json.loads(old),
+        new=json.loads(new),
+        attempt=attempt,
+        id=number,
+    )
+
+
 @dataclass(frozen=True)
 class Event:
     """Something that happened: `kind` state, finding, warning, error, stage, note or effect."""

@@ -118,9 +118,9 @@ def stored(connection: sqlite3.Connection, ids: tuple[int, ...]) -> list[tuple[C
     """Rows and values of chunks, in order of steps; None if one is damaged or missing."""
     marks = ",".join("?" * len(ids))
     named = ", ".join(f"c.{name}" for name in COLUMNS.split(", "))
-    found = connection.execute(
-        f"SELECT {named}, d.data FROM chunk c JOIN chunk_data d ON d.id = c.id WHERE c.id IN ({marks}) ORDER BY c.s0", ids
-    ).fetchall()
+    both = "chunk c JOIN chunk_data d ON d.id = c.id"
+    query = f"SELECT {named}, d.data FROM {both} WHERE c.id IN ({marks}) ORDER BY c.s0"
+    found = connection.execute(query, ids).fetchall()
     rows = []
     for *values, blob in found:
         row = ChunkRow.parse(tuple(values))

@@ -17,8 +17,11 @@ from urllib.parse import quote
 from workbench.cards.errors import StoreError
 
 NETWORK_FILE_SYSTEMS = frozenset(
-    "nfs nfs4 cifs smb3 smbfs lustre gpfs beegfs afs ceph glusterfs orangefs pvfs2 9p fuse.sshfs".split()
-)
+    (
+        "nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "afs", "ceph", "glusterfs", "orangefs",
+        "pvfs2", "9p", "fuse.sshfs",
+    )
+)  # fmt: skip
 _REASONS = {
     sqlite3.SQLITE_FULL: ("the disk is full", "Free some space; what is not written yet is kept and tried again"),
     sqlite3.SQLITE_READONLY: ("the file or folder is read-only", "Give yourself the right to write it"),
@@ -56,7 +59,7 @@ os.register_at_fork(after_in_child=_keep_inherited)
 
 
 def connect(path: Path, *, mode: str = "rwc", timeout: float = 10.0, full: bool = True) -> Connection:
-    """Open `path` in autocommit; `mode` is SQLite's (ro, rw, rwc) or ``immutable``; `full`: commits outlive power loss."""
+    """Open `path` in autocommit; `mode`: SQLite's ro, rw, rwc, or ``immutable``; `full`: commits outlive power loss."""
     query = "immutable=1" if mode == "immutable" else f"mode={mode}"
     connection = sqlite3.connect(
         f"file:{quote(str(path.absolute()))}?{query}",
@@ -115,7 +118,8 @@ def in_words(doing: str, path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         raise StoreError(explain(error, doing, path)) from error
     except OSError as error:
-        raise StoreError(f"{doing} {path} failed: {error.strerror or error}. Check that you may use the folder.") from error
+        reason = error.strerror or error
+        raise StoreError(f"{doing} {path} failed: {reason}. Check that you may use the folder.") from error
 
 
 def explain(error: sqlite3.Error, doing: str, path: Path) -> str:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -101,9 +101,7 @@ class Writer:
         self._top_text = top_text
 
     # ------------------------------------------------------------------ metrics
-    def append(
-        self, steps: ArrayLike, times: ArrayLike, columns: Mapping[str, ArrayLike]
-    ) -> None:
+    def append(self, steps: ArrayLike, times: ArrayLike, columns: Mapping[str, ArrayLike]) -> None:
         """Add scalars: each column has a value at each of `steps` (increasing); `times` in seconds since 1970.
 
         A step equal to the series' last one replaces its value. Raises `InvalidValue`, before anything is taken, for
@@ -152,7 +150,7 @@ class Writer:
                     front = self._front[name] = self._tail(name).last
                 if block.steps[0] < front:
                     raise InvalidValue(
-                        f"The signal '{name}' goes back from step {front:.0f} to {block.steps[0]:.0f} within an attempt."
+                        f"The signal '{name}' goes back from step {front:.0f} to step {block.steps[0]:.0f}."
                     )
             for name, block in blocks.items():
                 if not len(block):
@@ -326,9 +324,8 @@ class Writer:
             if self._pending or self._texts:
                 raise StoreError(self.problem or f"Writing metrics to {self.path} failed.")
             with self._recording("Recording a checkpoint in"):
-                return self._insert(
-                    "checkpoint", int(step), os.fspath(path), int(size), sha256, int(watermark), time.time(), self.attempt, body
-                )
+                row = (int(step), os.fspath(path), int(size), sha256, int(watermark), time.time(), self.attempt, body)
+                return self._insert("checkpoint", *row)
 
     def set_meta(self, key: str, value: Any) -> None:
         """Keep a plain value about the run, durably."""
@@ -350,10 +347,10 @@ class Writer:
 
         Everything is closed even when `StoreError` is raised because something could not be written.
         """
+        if self._closed:
+            return
         self._check_process()
         with self._metrics, self._records:
-            if self._closed:
-                return
             try:
                 self._commit(full=True)
                 if state is not None:
@@ -389,7 +386,7 @@ class Writer:
         if self._closed:
             raise NotAllowed(f"The journal {self.path} is closed.")
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -104,16 +104,24 @@ def _root(values: Mapping[str, Any]) -> dict[str, Any]:
             if f"{name}={value}" in texts:
                 continue
             if OmegaConf.select(tree, name, throw_on_missing=False) is None and name not in ("arm", "preset"):
-                known = list(flat(OmegaConf.to_container(tree)))  # type: ignore[arg-type]
+                known = list(flat(_container(tree)))
                 raise UnknownName("field", name, known, where="the configuration of a run")
             OmegaConf.update(tree, name, dict(value) if isinstance(value, Mapping) else value)
     except (HydraException, OmegaConfBaseException) as error:
         raise InvalidValue(str(error).splitlines()[0]) from None
-    plain_tree = dict(OmegaConf.to_container(tree, resolve=True))  # type: ignore[arg-type]
+    plain_tree = _container(tree)
     seed = plain_tree["seed"]
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise InvalidValue(f"seed must be a whole number of at least 0; got {seed!r}.")
-    return {str(k): v for k, v in plain_tree.items()}
+    return plain_tree
+
+
+def _container(tree: Any) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+
+    container = OmegaConf.to_container(tree, resolve=True)
+    assert isinstance(container, dict)
+    return {str(k): v for k, v in container.items()}
 
 
 def _as(old: Any, value: Any, name: str) -> Any:

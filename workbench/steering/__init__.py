@@ -3,9 +3,8 @@
 from typing import Any
 
 from workbench.steering.session import Session, Stopped, current
-from workbench.steering.user import session
 
-__all__ = ["Logger", "Session", "Steering", "Stopped", "current", "session", "watch"]
+__all__ = ["Logger", "Session", "Steering", "Stopped", "current", "watch"]
 
 
 def __getattr__(name: str) -> Any:
@@ -14,7 +13,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(lightning_adapter, name)
     if name == "watch":
-        from workbench.steering.watch import watch
+        from workbench.steering.watching import watch
 
         return watch
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

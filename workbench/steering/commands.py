@@ -38,20 +38,27 @@ class Desk:
     attempt: int = 0
     hold: int = 0
     waiting: list[Command] = dataclasses.field(default_factory=list)
+    late: set[int] = dataclasses.field(default_factory=set)
 
-    def receive(self, commands: Iterable[Command]) -> None:
-        """Take commands in, in the order of their issue."""
-        self.waiting.extend(commands)
+    def receive(self, commands: Iterable[Command], step: int) -> None:
+        """Take commands in, in the order of their issue; `step` is the next that can still be changed."""
+        for command in commands:
+            self.waiting.append(command)
+            if command.at_step is not None and command.at_step < max(step, self.hold):
+                self.late.add(command.seq)
 
     def due(self, step: int, *, stage: str = "", window: bool = True) -> list[Command]:
         """Take out what is due before `step`: at a boundary, or (with `stage`) at the boundary of a stage."""
-        now, later = [], []
+        now: list[Command] = []
+        later: list[Command] = []
         for command in self.waiting:
             (now if self._is_due(command, step, stage, window) else later).append(command)
         self.waiting = later
         return now
 
     def _is_due(self, command: Command, step: int, stage: str, window: bool) -> bool:
+        if command.seq in self.late:
+            return True
         if command.at_step is not None and command.at_step > step:
             return False
         if command.kind in IMMEDIATE:
@@ -85,7 +92,8 @@ class Desk:
     def _decide(self, command: Command, step: int, paused: bool) -> CommandRecord:
         reason = self._refusal(command)
         outcome = "refused" if reason else "applied"
-        if command.at_step is not None and command.at_step < max(step, self.hold) and command.kind not in IMMEDIATE:
+        if command.seq in self.late:
+            self.late.discard(command.seq)
             outcome, reason = "expired", f"step {command.at_step:,} had passed when it arrived (at step {step:,})"
         elif not reason and command.kind == "resume" and not paused:
             outcome, reason = "refused", "the run is not paused"

@@ -147,12 +147,12 @@ class Recorder:
         together: dict[tuple[int, ...], list[str]] = {}
         for name, numbers in blocks.items():
             together.setdefault(tuple(numbers), []).append(name)
-        for numbers, names in together.items():
-            steps = np.concatenate([groups[i][0] for i in numbers])
-            times = np.concatenate([groups[i][1] for i in numbers])
+        for places, names in together.items():
+            steps = np.concatenate([groups[i][0] for i in places])
+            times = np.concatenate([groups[i][1] for i in places])
             scalars = {}
             for name in names:
-                parts = [groups[i][2][name] for i in numbers]
+                parts = [groups[i][2][name] for i in places]
                 if all(isinstance(p, np.ndarray) for p in parts):
                     scalars[name] = parts[0] if len(parts) == 1 else np.concatenate(parts)
                 else:
@@ -208,15 +208,15 @@ def _alike(a: Any, b: Any) -> bool:
     if isinstance(a, str) or isinstance(b, str):
         return isinstance(a, str) and isinstance(b, str)
     a, b = np.asarray(a), np.asarray(b)
-    return a.shape == b.shape and a.dtype == b.dtype
+    return bool(a.shape == b.shape and a.dtype == b.dtype)
 
 
 def _numpy(tensor: Any) -> np.ndarray:
     tensor = tensor.cpu()
     try:
-        return tensor.numpy()
+        return np.asarray(tensor.numpy())
     except TypeError:  # bfloat16 has no NumPy twin
-        return tensor.float().numpy()
+        return np.asarray(tensor.float().numpy())
 
 
 def _blocks(rows: list[Row]) -> Iterable[tuple[np.ndarray, np.ndarray, dict[str, Any]]]:

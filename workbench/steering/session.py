@@ -75,7 +75,8 @@ class Session:
         self._cadences = dict(probes or {})
         self._looks: list[tuple[str, int]] = []  # probes that are switched on
         self._step = 0
-        self._open = False  # whether a step has begun
+        self._open = False  # whether a first step has begun
+        self._inside = False  # between a boundary and the next: too late for commands of this step
         self.watermark = 0  # number of the last recorded command that has taken effect
         self._budget: int | None = None  # steps still allowed by `step` commands
         self._polled = 0.0
@@ -118,6 +119,7 @@ class Session:
             self.writer, self._detectors, seconds=float(self.tree.get("run", {}).get("flush_ms", 250)) / 1000
         )
         self.recorder.controls(0, {n: v for n, v in flat(self.config).items() if n in self.desk.controls})
+        self._publish_controls()
         seed_everything(self.seed)
         signals.listen(self._listen)
 
@@ -164,7 +166,7 @@ class Session:
             self._lock.release()
 
     def _expire(self) -> None:
-        self.desk.receive(self.inbox.after(self._seen))
+        self.desk.receive(self.inbox.after(self._seen), self._step + 1)
         records = self.desk.decide(self.desk.waiting, self._step, paused=False)
         ended = [
             r
@@ -212,7 +214,7 @@ class Session:
         now = time.time()
         if self._open:
             self.recorder.close_step(self._step, now)
-        self._open = True
+        self._open, self._inside = True, False
         self._step = step
         clock = time.monotonic()
         if clock - self._polled >= POLL_SECONDS:
@@ -226,6 +228,7 @@ class Session:
             raise Stopped
         if self._budget is not None:
             self._budget -= 1
+        self._inside = True
         for name, every in self._looks:
             if step % every == 0:
                 self._look(name)
@@ -235,14 +238,14 @@ class Session:
         self.writer.event("stage", {"name": name, "index": index}, step=self._step)
         self._receive()
         if self.desk.waiting:
-            self._apply(self.desk.due(self._step + (not self._open), stage=name))
+            self._apply(self.desk.due(self._step, stage=name))
 
     def _receive(self) -> None:
         if self.inbox.changed():
             commands = self.inbox.after(self._seen)
             if commands:
                 self._seen = commands[-1].seq
-                self.desk.receive(commands)
+                self.desk.receive(commands, self._step + self._inside)
 
     def _apply(self, commands: list[Any]) -> None:
         if not commands:
@@ -359,6 +362,9 @@ class Session:
         implicit = self.training.implicit_controls(self.desk.controls)
         self.desk.controls.update(implicit)
         self.desk.beside.update({name: control.default for name, control in implicit.items()})
+        self._publish_controls()
+
+    def _publish_controls(self) -> None:
         self.writer.set_meta("controls", {n: dataclasses.asdict(c) for n, c in self.desk.controls.items()})
 
     def action(self, name: str, run: Callable[[], None]) -> None:
@@ -371,6 +377,7 @@ class Session:
         self._probes[name] = run
         if name not in self.desk.probes:
             self._declare_probe(name, 0)
+            self._publish_controls()
 
     def _declare_probe(self, name: str, every: int) -> None:
         control = Control(

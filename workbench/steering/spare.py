@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 from workbench.runs import spare
 
@@ -49,7 +50,7 @@ def _import_heavy() -> None:
     import workbench.steering.worker  # noqa: F401
 
 
-def _listen(address: Path) -> dict[str, object] | None:
+def _listen(address: Path) -> dict[str, Any] | None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         server.bind(str(address))
         server.listen(1)

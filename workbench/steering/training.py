@@ -41,7 +41,7 @@ class Training:
                 self.others[name] = thing
             else:
                 raise InvalidValue(
-                    f"register({name}=…) takes objects with state_dict and load_state_dict, not a {type(thing).__name__}."
+                    f"register({name}=…) takes what has state_dict and load_state_dict, not a {type(thing).__name__}."
                 )
 
     def stateful(self) -> Iterator[tuple[str, Any]]:

@@ -39,10 +39,9 @@ class Grid:
             start = int(regular[-1]) if len(regular) else start
             if start < self.planned:
                 return regular
-        share = 160 if self.planned else 40
+        share = self.points / (160 if self.planned else 40)
         rest = []
-        scale = 2_000 / self.points
-        while (end := start + max(1 if not self.planned else width, int(start * scale / share))) <= limit:
+        while (end := start + max(self.width, int(start / share))) <= limit:
             rest.append(end)
             start = end
         return np.concatenate([*parts, np.array(rest, np.int64)])
@@ -56,22 +55,23 @@ class Grid:
         return -(-self.planned // (room // 2))
 
 
-def thin(steps: np.ndarray, values: np.ndarray, start: int, ends: np.ndarray) -> np.ndarray:
+def thin(steps: np.ndarray, values: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Places (in order) of the values to keep of the series `steps` (n,), `values` (n,): the extremes of each bucket.
 
-    Buckets are [start, ends[0]), [ends[0], ends[1]) …; values outside them and non-finite ones are left out.
+    A bucket ends before its entry in `ends`, where the next one begins; the first holds every step before ``ends[0]``.
+    Values behind the last bucket and non-finite ones are left out.
     """
-    places = np.flatnonzero((steps >= start) & (steps < (ends[-1] if len(ends) else start)) & np.isfinite(values))
+    places = np.flatnonzero((steps < ends[-1]) & np.isfinite(values)) if len(ends) else np.zeros(0, np.int64)
     if not len(places):
         return places
     bucket = np.searchsorted(ends, steps[places], side="right")
     order = np.lexsort((values[places], bucket))
-    first = np.flatnonzero(np.diff(bucket, prefix=-1))
+    first = np.flatnonzero(np.diff(bucket, prepend=-1))
     last = np.append(first[1:], len(places)) - 1
     return np.unique(np.concatenate([places[order[first]], places[order[last]]]))
 
 
-def onsets(steps: np.ndarray, values: np.ndarray, before: bool) -> np.ndarray:
+def onsets(values: np.ndarray, before: bool) -> np.ndarray:
     """Places where a series that was finite (`before`: was not) ceases to be: each is shown as NaN."""
     bad = ~np.isfinite(values)
     return np.flatnonzero(bad & ~np.concatenate([[before], bad[:-1]]))[:_NAN_POINTS]

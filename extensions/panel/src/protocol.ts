@@ -41,6 +41,7 @@ export interface Preset {
   help: string;
   steps: number | null;
   arms: string[];
+  overrides: Values;
 }
 
 export interface ChartSpec {
@@ -266,6 +267,9 @@ export interface RunRow {
   started: number | null;
   group: string;
   steps: number | null;
+  label?: string;
+  preset?: string;
+  seed?: number;
   step: number;
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -105,7 +107,7 @@ def test_a_target_moved_after_the_ramp_acts_at_once_both_ways() -> None:
 def test_during_the_ramp_the_radius_runs_on_linearly_to_the_new_target_at_the_ramps_end() -> None:
     moved = radii(target={20: 0.3})
     assert moved[:20] == PLAIN[:20]
-    steps = [b - a for a, b in zip(moved[19:END], moved[20 : END + 1], strict=True)]
+    steps = [b - a for a, b in pairwise(moved[19 : END + 1])]
     assert steps == pytest.approx([(0.3 - PLAIN[19]) / (END - 19)] * 21)
     assert moved[END:] == [0.3] * 20
 
@@ -126,7 +128,7 @@ def test_a_frozen_radius_holds_still_clamps_and_runs_on_when_released() -> None:
     held = radii(frozen={20: True, 30: False})
     assert held[20:30] == [PLAIN[19]] * 10
     assert held[END:] == [0.1] * 20
-    assert all(a < b for a, b in zip(held[29:END], held[30 : END + 1], strict=True))
+    assert all(a < b for a, b in pairwise(held[29 : END + 1]))
     late = radii(frozen={20: True, 50: False})
     assert late[20:50] == [PLAIN[19]] * 30
     assert late[50:] == [0.1] * 10

@@ -35,7 +35,7 @@ class IBP(Config):
     steps: int = control(4700, min=1, max=10**7, scale="log", when="launch", group="Run", help="training batches")
     epsilon: float = control(
         0.1, min=0, max=0.4, step=0.005, unit="pixel", group=SCHEDULE,
-        help="half-width of the box to certify. Moved during the ramp, eps runs on linearly to it; after, it acts at once",
+        help="half-width of the box to certify. Moved during the ramp, eps runs on linearly to it; later it jumps",
         hint="Pixels reach from 0 to 1: 8/255 is written 0.0314.",
     )  # fmt: skip
     ramp_epochs: int = control(
@@ -237,7 +237,7 @@ CLAIMS = (
     Claim(
         "short_ramp_vs_bn",
         "With initialisation, batch norm and regularisers a short warm-up suffices (section 4).",
-        "Ramp of 5 of 10 epochs, 6,000 images: certified error of fast at least 1 point below that of batch norm alone.",
+        "Ramp of 5 of 10 epochs, 6,000 images: certified error of fast at least 1 point below batch norm alone.",
         figure="CIFAR-10 8/255: 65.03 % certified error in 160 epochs (abstract); other data and network",
         arms=("fast", "vanilla_bn"), metric="final_certified_err", margin=1.0, overrides=SHORT,
     ),
@@ -288,15 +288,28 @@ CARD = Card(
     ),
     data=("fashion_mnist", "digits"),
     notes=(
-        "Published certified errors (CIFAR-10 at 8/255: 65.03 %; TinyImageNet at 1/255: 82.36 %; MNIST at 0.4: 10.98 %) "
-        "are for other data, networks and 70 to 160 epochs: compare with our own arms only.",
-        "With batch norm everywhere the initialisation does not change the bounds of the first step, and still decides "
-        "the run: small weights behind batch norm move faster. See how far each layer has moved.",
-        "Without batch norm the IBP initialisation holds the widths but the signal vanishes with them: width over "
-        "signal is the same for every initialisation.",
+        (
+            "Published certified errors (CIFAR-10 at 8/255: 65.03 %; TinyImageNet at 1/255: 82.36 %; MNIST at 0.4: "
+            "10.98 %) are for other data, networks and 70 to 160 epochs: compare with our own arms only."
+        ),
+        (
+            "With batch norm everywhere the initialisation does not change the bounds of the first step, and still "
+            "decides the run: small weights behind batch norm move faster. See how far each layer has moved."
+        ),
+        (
+            "Without batch norm the IBP initialisation holds the widths but the signal vanishes with them: width over "
+            "signal is the same for every initialisation."
+        ),
         "The tightness term holds bounds that are near 1 to 100 times the input's; it does not rescue an explosion.",
         "Certified means certified by interval bounds, margins above 0; a complete verifier would certify more.",
-        "In 10 epochs on 6,000 images we measured about 65 % certified error for fast and about 90 % (a constant guess) "
-        "for either vanilla arm.",
+        (
+            "Measured here with seed 0, 6,000 images, after 31 epochs: a ramp of 5 epochs leaves batch norm alone at a "
+            "constant guess (90 %) and fast at 44 % certified error; with a ramp of 20 epochs both train, to 41 % and "
+            "36 %. The remedy is what makes the short ramp possible."
+        ),
+        (
+            "The learning curves of the papers measure the error at the current eps during the ramp, which rises with "
+            "it; ours are at the target throughout, and of the last epoch, not of the best."
+        ),
     ),
 )  # fmt: skip

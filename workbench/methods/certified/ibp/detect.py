@@ -46,6 +46,7 @@ class Condition(Detector):
         raise NotImplementedError
 
     def update(self, step: int, values: Mapping[str, Any]) -> Iterator[Finding]:
+        """Findings that are new or have changed with the values of this step."""
         weight = self.judge(step, values)
         if weight is None:
             return
@@ -58,7 +59,8 @@ class Condition(Detector):
         for moment in self.episode.feed(np.array([step]), np.array([holds]), np.array([weight])):
             yield self._finding(moment)
 
-    def finish(self, step: int) -> Iterable[Finding]:  # noqa: ARG002 (an episode ends at its last bad step)
+    def finish(self, step: int) -> Iterable[Finding]:
+        """Close the episode at its last bad step."""
         for moment in self.episode.end():
             yield self._finding(moment)
 
@@ -80,9 +82,11 @@ class Condition(Detector):
         )
 
     def state_dict(self) -> dict[str, Any]:
+        """Plain JSON data, with what the subclass remembers."""
         return {"streak": self.streak, "began": self.began, "episode": self.episode.state_dict(), **self.memory()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
         self.streak, self.began = state["streak"], state["began"]
         self.episode.load_state_dict(state["episode"])
         self.remember(state)
@@ -106,15 +110,16 @@ def _deep(values: Mapping[str, Any]) -> float:
 
 
 class ExplodedBounds(Condition):
-    """Bounds so wide that training on them gets nowhere.
+    """Bounds so wide that training on them gets nowhere, at eps > 0.
 
-    At eps > 0: nearly every deep ReLU unstable and the robust loss of the last 100 steps not falling; or a robust loss
-    above 10 ln(classes).
+    The robust loss of the last 100 steps does not fall while nearly every deep ReLU is unstable, or while the bounds of
+    the last ReLU layer are more than 50 times as wide as the signal there (without batch norm widths and signal shrink
+    together: the gain looks healthy, the quotient does not). Or the robust loss is above 10 ln(classes).
     """
 
     id = "exploded_bounds"
     title = "Exploded bounds"
-    needs = ("robust_loss", "relu_unstable", "bound_gain", "eps")
+    needs = ("robust_loss", "relu_unstable", "bound_gain", "relative_width", "eps")
     remedy = (
         "IBP initialisation together with batch norm on every layer, and a longer ramp. The tightness term cannot "
         "rescue bounds that have exploded."
@@ -126,33 +131,37 @@ class ExplodedBounds(Condition):
         self.losses: deque[float] = deque(maxlen=self.WINDOW)
         self.seen: dict[str, float] = {}
 
-    def judge(self, step: int, values: Mapping[str, Any]) -> float | None:  # noqa: ARG002
+    def judge(self, step: int, values: Mapping[str, Any]) -> float | None:
+        """See `Condition.judge`; the class says the rule."""
         if not set(self.needs) <= values.keys() or values["eps"] <= 0:
             return None
-        loss, deep = _finite(values["robust_loss"]), _deep(values)
+        loss, deep, relative = _finite(values["robust_loss"]), _deep(values), _finite(values["relative_width"][-1])
         self.losses.append(loss)
-        half = self.WINDOW // 2
-        history = list(self.losses)
+        half, history = self.WINDOW // 2, list(self.losses)
         stuck = len(history) == self.WINDOW and np.mean(history[half:]) >= 0.98 * np.mean(history[:half])
-        if not (loss > 10 * GUESS or (deep > 0.95 and stuck)):
+        if not (loss > 10 * GUESS or (stuck and (deep > 0.95 or relative > 50))):
             return 0.0
-        self.seen = {"robust_loss": loss, "unstable": deep, "gain": _finite(np.max(values["bound_gain"]))}
+        gain = _finite(np.max(values["bound_gain"]))
+        self.seen = {"robust_loss": loss, "unstable": deep, "gain": gain, "relative_width": relative}
         return max(loss / GUESS, 1.0)
 
     def tell(self) -> tuple[str, str, dict[str, Any]]:
-        gain = self.seen["gain"]
-        severity = "serious" if gain > 1e3 else "warning" if gain > 10 else "info"
+        """See `Condition.tell`."""
+        worst = max(self.seen["gain"], self.seen["relative_width"])
+        severity = "serious" if worst > 1e3 else "warning" if worst > 10 else "info"
         sentence = (
-            f"Bounds at the widest layer are {gain:.3g} times as wide as the input's, {self.seen['unstable']:.0%} of the "
-            f"deep ReLUs are undecided and the robust loss stands at {self.seen['robust_loss']:.3g} (a constant guess "
-            f"has {GUESS:.2f})"
+            f"Bounds are up to {self.seen['gain']:.3g} times as wide as the input's, before the last ReLU "
+            f"{self.seen['relative_width']:.3g} times as wide as the signal; {self.seen['unstable']:.0%} of the deep "
+            f"ReLUs are undecided, and the robust loss stands at {self.seen['robust_loss']:.3g} (a guess: {GUESS:.2f})"
         )
         return sentence, severity, dict(self.seen)
 
     def memory(self) -> dict[str, Any]:
+        """See `Condition.memory`."""
         return {"losses": list(self.losses), "seen": self.seen}
 
     def remember(self, state: Mapping[str, Any]) -> None:
+        """See `Condition.remember`."""
         self.losses = deque(state["losses"], maxlen=self.WINDOW)
         self.seen = dict(state["seen"])
 
@@ -172,7 +181,8 @@ class ReluImbalance(Condition):
         super().__init__()
         self.seen: dict[str, Any] = {}
 
-    def judge(self, step: int, values: Mapping[str, Any]) -> float | None:  # noqa: ARG002
+    def judge(self, step: int, values: Mapping[str, Any]) -> float | None:
+        """See `Condition.judge`; the class says the rule."""
         if not {"relu_active", "relu_inactive", "eps"} <= values.keys() or values["eps"] <= 0:
             return None
         active, inactive = (np.asarray(values[n], dtype=np.float64) for n in ("relu_active", "relu_inactive"))
@@ -188,17 +198,20 @@ class ReluImbalance(Condition):
         return float(bad.sum())
 
     def tell(self) -> tuple[str, str, dict[str, Any]]:
+        """See `Condition.tell`."""
         layer = self.component("relu_inactive", self.seen["layer"])
         sentence = (
-            f"ReLU states are out of balance in {self.seen['layers']} layer(s): in {layer} {self.seen['inactive']:.0%} are "
-            f"provably dead and {self.seen['active']:.0%} provably active"
+            f"ReLU states are out of balance in {self.seen['layers']} layer(s): in {layer} {self.seen['inactive']:.0%} "
+            f"are provably dead and {self.seen['active']:.0%} provably active"
         )
         return sentence, "serious" if self.seen["inactive"] > 0.8 else "warning", dict(self.seen)
 
     def memory(self) -> dict[str, Any]:
+        """See `Condition.memory`."""
         return {"seen": self.seen}
 
     def remember(self, state: Mapping[str, Any]) -> None:
+        """See `Condition.remember`."""
         self.seen = dict(state["seen"])
 
 
@@ -214,7 +227,8 @@ class AllUnstable(Condition):
         super().__init__()
         self.deep = 0.0
 
-    def judge(self, step: int, values: Mapping[str, Any]) -> float | None:  # noqa: ARG002
+    def judge(self, step: int, values: Mapping[str, Any]) -> float | None:
+        """See `Condition.judge`; the class says the rule."""
         if not {"relu_unstable", "eps"} <= values.keys() or values["eps"] <= 0:
             return None
         deep = _deep(values)
@@ -224,13 +238,16 @@ class AllUnstable(Condition):
         return 1.0
 
     def tell(self) -> tuple[str, str, dict[str, Any]]:
+        """See `Condition.tell`."""
         sentence = f"The bounds leave at least {self.deep:.1%} of the ReLUs in both of the last two layers undecided"
         return sentence, "warning", {"unstable": self.deep}
 
     def memory(self) -> dict[str, Any]:
+        """See `Condition.memory`."""
         return {"deep": self.deep}
 
     def remember(self, state: Mapping[str, Any]) -> None:
+        """See `Condition.remember`."""
         self.deep = state["deep"]
 
 
@@ -248,7 +265,8 @@ class CertifiedCollapse(Condition):
         super().__init__()
         self.error = 0.0
 
-    def judge(self, step: int, values: Mapping[str, Any]) -> float | None:  # noqa: ARG002
+    def judge(self, step: int, values: Mapping[str, Any]) -> float | None:
+        """See `Condition.judge`; the class says the rule."""
         if not {"clean_err", "eps"} <= values.keys() or values["eps"] <= 0:
             return None
         error = float(values["clean_err"])
@@ -258,20 +276,23 @@ class CertifiedCollapse(Condition):
         return 1.0
 
     def tell(self) -> tuple[str, str, dict[str, Any]]:
+        """See `Condition.tell`."""
         sentence = f"The clean error is {self.error:.1f} %, that of a constant guess"
         return sentence, "serious", {"clean_err": self.error}
 
     def memory(self) -> dict[str, Any]:
+        """See `Condition.memory`."""
         return {"error": self.error}
 
     def remember(self, state: Mapping[str, Any]) -> None:
+        """See `Condition.remember`."""
         self.error = state["error"]
 
 
 class RampTooFast(Condition):
     """While eps rises the robust loss rises by more than half within 20 steps, to more than 3 ln(classes).
 
-    The second half keeps quiet about the first steps of any ramp, where the loss leaves that of clean images: the remedy
+    The level keeps it quiet about the first steps of any ramp, where the loss leaves that of clean images: the remedy
     peaks there at about 2 ln(classes) and comes down, the arm that collapses at 12.
     """
 
@@ -287,7 +308,8 @@ class RampTooFast(Condition):
         self.recent: deque[tuple[float, float]] = deque(maxlen=self.WINDOW + 1)
         self.level = self.eps = 0.0
 
-    def judge(self, step: int, values: Mapping[str, Any]) -> float | None:  # noqa: ARG002
+    def judge(self, step: int, values: Mapping[str, Any]) -> float | None:
+        """See `Condition.judge`; the class says the rule."""
         if not {"robust_loss", "eps"} <= values.keys():
             return None
         self.recent.append((_finite(values["robust_loss"]), float(values["eps"])))
@@ -304,6 +326,7 @@ class RampTooFast(Condition):
         return ratio
 
     def tell(self) -> tuple[str, str, dict[str, Any]]:
+        """See `Condition.tell`."""
         sentence = (
             f"The robust loss rose up to {self.episode.peak:.1f}-fold within {self.WINDOW} steps, to {self.level:.3g}, "
             f"while eps rose to {self.eps:.3g}"
@@ -311,8 +334,10 @@ class RampTooFast(Condition):
         return sentence, "warning", {"ratio": self.episode.peak, "robust_loss": self.level, "eps": self.eps}
 
     def memory(self) -> dict[str, Any]:
+        """See `Condition.memory`."""
         return {"recent": [list(r) for r in self.recent], "level": self.level, "eps": self.eps}
 
     def remember(self, state: Mapping[str, Any]) -> None:
+        """See `Condition.remember`."""
         self.recent = deque(((loss, eps) for loss, eps in state["recent"]), maxlen=self.WINDOW + 1)
         self.level, self.eps = state["level"], state["eps"]

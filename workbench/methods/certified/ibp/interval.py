@@ -43,6 +43,7 @@ class Residual(nn.Module):
         self.shortcut = nn.Sequential() if shortcut is None else shortcut
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, ...) to (B, ...)."""
         return cast(Tensor, self.body(x) + self.shortcut(x))
 
 
@@ -56,14 +57,17 @@ class Box:
 
     @property
     def lower(self) -> Tensor:
+        """Lower end."""
         return self.centre - self.radius
 
     @property
     def upper(self) -> Tensor:
+        """Upper end."""
         return self.centre + self.radius
 
     @classmethod
     def between(cls, clean: Tensor, lower: Tensor, upper: Tensor) -> Box:
+        """The box with these ends."""
         return cls(clean, (lower + upper) / 2, (upper - lower) / 2)
 
 
@@ -83,6 +87,7 @@ class ReluInput:
 
     @classmethod
     def of(cls, name: str, box: Box) -> ReluInput:
+        """Ends and masks of a box."""
         lower, upper = box.lower, box.upper
         with torch.no_grad():
             # written into the box's own dtype: a boolean tensor and its conversion cost eight times as much on a CPU

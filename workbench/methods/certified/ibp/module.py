@@ -100,14 +100,17 @@ class Module(pl.LightningModule):
     # -- training -----------------------------------------------------------------------------------------------------
 
     def train_dataloader(self) -> Images:
+        """The training batches."""
         return self.batches
 
     def configure_optimizers(self) -> Any:
+        """The optimizer of the settings; its rate falls to a fifth at two milestones, counted in epochs."""
         optimizer = make_optimizer(self.config.optimizer, self.network.parameters())
         milestones = [self.config.milestone_1, self.config.milestone_2]
         return [optimizer], [torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones, gamma=0.2)]
 
     def on_train_epoch_start(self) -> None:
+        """Move the batches to this epoch, unless they stand in it already (a run that goes on in its middle)."""
         if self.batches.epoch != self.current_epoch:
             self.batches.epoch, self.batches.start = self.current_epoch, 0
 
@@ -120,6 +123,7 @@ class Module(pl.LightningModule):
         return self.radius.advance(self.session.step, start=began, end=end, target=c.epsilon, frozen=c.freeze_eps)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Loss of one batch of images (B, 1, H, W) and labels (B,); emits everything there is to see of it."""
         images, labels = batch
         c, eps = self.config, self._advance(batch_idx)
         bounds = interval.propagate(self.network, interval.box_around(images, eps or TINY), labels)
@@ -180,8 +184,8 @@ class Module(pl.LightningModule):
         errors = [int(mask.sum()) for mask in (wrong, broken, uncertified)]
         if errors != sorted(errors):
             raise UnsoundError(
-                f"At step {self.session.step} clean, attacked and certified errors are {errors} of {len(labels)} images "
-                "and must not fall; the interval bounds are unsound here. Please report this run."
+                f"At step {self.session.step} clean, attacked and certified errors are {errors} of {len(labels)}, "
+                "which must not fall; the interval bounds are unsound here. Please report this run."
             )
         for name, number in zip(("clean_err", "pgd_err", "certified_err"), errors, strict=True):
             emit(name, 100 * number / len(labels))
@@ -208,9 +212,11 @@ class Module(pl.LightningModule):
             emit(f"{name}_{kind}_err", 100 * float(number) / len(labels))
 
     def on_train_epoch_end(self) -> None:
+        """Clean and certified error on the epoch's test images."""
         self._verify_all("test", *self.epoch_set)
 
     def on_train_end(self) -> None:
+        """Clean and certified error on the whole test set."""
         x, y = (part[: self.config.final_images] for part in (self.test.test_x, self.test.test_y))
         self._verify_all("final", *_tensors(x, y, self.test.levels))
 

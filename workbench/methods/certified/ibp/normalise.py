@@ -47,9 +47,8 @@ class _Normalise(torch.autograd.Function):
         g_variance = stretched * weight * inverse.pow(3) / -2
         count = x.numel() / inverse.numel()
         into_clean = torch.addcmul(g_clean * scale - moved * scale / count, x, 2 * g_variance / count)
-        return (
-            into_clean, g_centre * scale, g_radius * scale.abs(), (stretched * inverse).flatten(), moved.flatten(), None,
-        )  # fmt: skip
+        of_weight, of_bias = (stretched * inverse).flatten(), moved.flatten()
+        return into_clean, g_centre * scale, g_radius * scale.abs(), of_weight, of_bias, None
 
 
 def normalise(

@@ -75,8 +75,10 @@ class LiveRadius:
         return self.anchor_value + (self.target - self.anchor_value) * done
 
     def state_dict(self) -> dict[str, Any]:
+        """All of it, as plain numbers."""
         return asdict(self)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
         for name, value in state.items():
             setattr(self, name, value)

@@ -1,0 +1,18 @@
+/** Which drawing a kind of chart gets. */
+import { BarsPlot, GridPlot, HistogramPlot } from "./canvas";
+import { ImagePlot, TextPlot } from "./flat";
+import { LinePlot } from "./line";
+import type { Plot, Readout, Scene } from "./plot";
+
+type Maker = new (place: HTMLElement, scene: Scene, readout: Readout, size: () => { width: number; height: number }) => Plot;
+
+export const PLOTS: Record<string, Maker> = {
+  line: LinePlot,
+  area: LinePlot,
+  bars: BarsPlot,
+  histogram: HistogramPlot,
+  heatmap: GridPlot,
+  matrix: GridPlot,
+  image: ImagePlot,
+  text: TextPlot,
+};

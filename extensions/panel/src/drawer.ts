@@ -1,0 +1,126 @@
+/** Below the charts: findings, interventions, log; other tabs can be added. */
+import { attribute, h, rebuilt, text } from "./dom";
+import { clock, count } from "./format";
+import type { Frame, Run } from "./protocol";
+
+/** A tab shows the newest `FEW` rows until asked for all: there is no scroll bar inside the page's own. */
+const FEW = 3;
+
+export interface Tab {
+  id: string;
+  label: string;
+  count(frame: Frame): number | null;
+  /** Changes when the rows do. */
+  key(frame: Frame): string;
+  rows(frame: Frame): HTMLElement[];
+  none: string;
+}
+
+export class Drawer {
+  readonly element: HTMLElement;
+  private bar = h("div.tabs", { role: "tablist", "aria-label": "Records" });
+  private body = h("div.records", { role: "tabpanel" });
+  private side = h("div.exact.num");
+  private open: string;
+  private all = new Set<string>();
+  private frame: Frame | null = null;
+
+  constructor(private tabs: Tab[]) {
+    this.open = tabs[0]?.id ?? "";
+    for (const tab of tabs) {
+      this.bar.append(h("button.tab", { role: "tab", "data-tab": tab.id, onclick: () => { this.open = tab.id; this.render(); } }, tab.label, h("span.n.num")));
+    }
+    this.bar.addEventListener("keydown", (e) => {
+      const way = e.key === "ArrowRight" ? 1 : e.key === "ArrowLeft" ? -1 : 0;
+      const next = tabs[(tabs.findIndex((t) => t.id === this.open) + way + tabs.length) % tabs.length];
+      if (!way || !next) return;
+      this.open = next.id;
+      this.render();
+      this.bar.querySelector<HTMLElement>(`[data-tab="${next.id}"]`)?.focus();
+    });
+    this.element = h("div.drawer", null, h("div.tab-line", null, this.bar, this.side), this.body);
+  }
+
+  update(frame: Frame, exact: string): void {
+    this.frame = frame;
+    text(this.side, exact);
+    attribute(this.side, "title", exact);
+    this.render();
+  }
+
+  private render(): void {
+    const { frame } = this;
+    if (!frame) return;
+    for (const tab of this.tabs) {
+      const button = this.bar.querySelector<HTMLElement>(`[data-tab="${tab.id}"]`);
+      if (!button) continue;
+      const on = tab.id === this.open;
+      attribute(button, "aria-selected", String(on));
+      attribute(button, "tabindex", on ? 0 : -1);
+      const n = tab.count(frame);
+      text(button.querySelector(".n") as HTMLElement, n == null ? "" : ` ${count(n)}`);
+    }
+    const tab = this.tabs.find((t) => t.id === this.open);
+    if (!tab) return;
+    attribute(this.body, "aria-label", tab.label);
+    const all = this.all.has(tab.id);
+    rebuilt(this.body, `${tab.id}|${String(all)}|${tab.key(frame)}`, () => {
+      const rows = tab.rows(frame);
+      if (!rows.length) return [h("div.record.none", null, tab.none)];
+      const more = rows.length - FEW;
+      const toggle = more > 0 ? h("button.link.more", { onclick: () => { if (all) this.all.delete(tab.id); else this.all.add(tab.id); this.render(); } }, all ? "Show fewer" : `Show ${count(more)} more`) : null;
+      return [...(all ? rows : rows.slice(0, FEW)), toggle];
+    });
+  }
+}
+
+export interface DrawerHost {
+  describe(i: Frame["interventions"][number]): string;
+  show(finding: Frame["findings"][number]): void;
+  hover(key: string | null): void;
+  color(run: Run | undefined): string;
+}
+
+const steps = (first: number, last: number | null): string => `${count(first)} – ${last == null ? "now" : count(last)}`;
+
+export function recordTabs(host: DrawerHost): Tab[] {
+  const runName = (frame: Frame, id: string): HTMLElement => {
+    const run = frame.runs.find((r) => r.id === id);
+    return h("span.run-name", null, h("i.swatch", { style: `--c:${host.color(run)}` }), run?.label ?? id);
+  };
+  return [
+    {
+      id: "findings",
+      label: "Findings",
+      none: "Nothing found so far.",
+      count: (f) => f.findings.length,
+      key: (f) => JSON.stringify([f.findings.map((x) => [x.run, x.key, x.last, x.sentence, x.severity]), f.runs.map((r) => r.color)]),
+      rows: (f) =>
+        [...f.findings]
+          .sort((a, b) => Number(b.last == null) - Number(a.last == null) || b.first - a.first)
+          .map((x) => {
+            const row = h("div.record", { "data-finding": x.id }, h("span.when.num", null, steps(x.first, x.last)), h(`span.finding.${String(x.severity)}`, null, x.title), h("span.what", null, runName(f, x.run), x.sentence, x.remedy ? h("span.remedy", null, ` ${/^(try|use|lower|raise|add)\b/i.test(x.remedy) ? "" : "Try: "}${x.remedy}`) : null), h("button.link", { onclick: () => { host.show(x); } }, "show"));
+            row.addEventListener("mouseenter", () => { host.hover(`${x.run} ${x.key}`); });
+            row.addEventListener("mouseleave", () => { host.hover(null); });
+            return row;
+          }),
+    },
+    {
+      id: "interventions",
+      label: "Interventions",
+      none: "Nothing was changed so far. Move a slider while the run trains.",
+      count: (f) => f.interventions.length,
+      key: (f) => `${String(f.interventions.length)} ${JSON.stringify(f.interventions.at(-1) ?? "")} ${String(f.runs.length)}`,
+      rows: (f) =>
+        [...f.interventions].reverse().map((i) => h("div.record", null, h("span.when.num", null, i.step != null ? `step ${count(i.step)}` : "–"), h(`span.outcome.${i.outcome}`, null, i.outcome), h("span.what.num", null, runName(f, i.run), host.describe(i), i.reason ? h("span.remedy", null, ` ${i.reason}`) : null), h("span.when.num", null, `${i.source} · ${clock(i.time)}`))),
+    },
+    {
+      id: "log",
+      label: "Log",
+      none: "The log is empty.",
+      count: () => null,
+      key: (f) => `${String(f.log.length)} ${JSON.stringify(f.log.at(-1) ?? "")}`,
+      rows: (f) => [...f.log].reverse().map((l) => h("div.record", null, h("span.when.num", null, clock(l.time)), h(`span.level.${l.level}`, null, l.step == null ? l.level : `step ${count(l.step)}`), h("span.what", null, runName(f, l.run), l.text), h("span"))),
+    },
+  ];
+}
