@@ -2,18 +2,28 @@
 //   node build.mjs          → ../../workbench/panels/static/panel.js
 //   node build.mjs --page   → dist/page/ (development page with drawn data)
 //   node build.mjs --test   → dist/test/ (unit tests)
-import { build } from "esbuild";
-import { cp, mkdir, readdir } from "node:fs/promises";
+import { analyzeMetafile, build, transform } from "esbuild";
+import { cp, mkdir, readFile, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
+// style sheets travel as text inside the module
+const css = {
+  name: "css-text",
+  setup({ onLoad }) {
+    onLoad({ filter: /\.css$/ }, async ({ path }) => {
+      const { code } = await transform(await readFile(path, "utf8"), { loader: "css", minify: true });
+      return { contents: code.trim(), loader: "text" };
+    });
+  },
+};
 const common = {
   absWorkingDir: here,
   bundle: true,
   format: "esm",
-  target: "es2022",
-  loader: { ".css": "text" },
+  target: "es2023",
+  plugins: [css],
   logLevel: "warning",
 };
 
@@ -41,5 +51,6 @@ if (process.argv.includes("--page")) {
     metafile: true,
   });
   const bytes = Object.values(result.metafile.outputs)[0]?.bytes ?? 0;
+  if (process.argv.includes("--sizes")) process.stdout.write(await analyzeMetafile(result.metafile));
   process.stdout.write(`panel.js ${(bytes / 1000).toFixed(1)} kB\n`);
 }

@@ -1,5 +1,7 @@
 """Series with a known phenomenon in them, for the detectors' tests."""
 
+import itertools
+
 import numpy as np
 
 from workbench.detectors import Detectors, generic
@@ -18,7 +20,7 @@ def watch(detector_id, columns, steps=None, cuts=()):
     steps = np.arange(n) if steps is None else steps
     told = []
     borders = [0, *sorted(cuts), n]
-    for low, high in zip(borders[:-1], borders[1:], strict=True):
+    for low, high in itertools.pairwise(borders):
         if high > low:
             told += detectors.update_block(steps[low:high], {k: v[low:high] for k, v in columns.items()})
     return told + detectors.finish(int(steps[-1]))

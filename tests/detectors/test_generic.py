@@ -27,10 +27,14 @@ def test_nan_is_located_in_signal_and_step():
     loss = decay()
     loss[700:] = np.nan
     told = watch("non_finite", {"accuracy": decay(), "loss": loss})
-    assert told[0].first == 700 and told[0].last is None and told[0].signals == ("loss",)
+    assert told[0].first == 700
+    assert told[0].last is None
+    assert told[0].signals == ("loss",)
     assert told[0].sentence == "loss became NaN at step 700."
     (last,) = newest(told)
-    assert last.last == 1999 and last.evidence["count"] == 1300 and last.severity == "serious"
+    assert last.last == 1999
+    assert last.evidence["count"] == 1300
+    assert last.severity == "serious"
     assert len(told) < 12  # told again only when twice as long
 
 
@@ -66,7 +70,8 @@ def test_a_spike_that_is_going_on_is_told_at_once():
 
     watcher = Detectors([generic()["spike"]()])
     (finding,) = watcher.update_block(np.arange(1000), {"loss": loss})
-    assert finding.first == 999 and finding.last is None
+    assert finding.first == 999
+    assert finding.last is None
 
 
 def test_a_constant_loss_and_a_zero_loss_have_no_spikes():
@@ -84,7 +89,8 @@ def test_plateau_names_the_last_improvement():
 def test_plateau_is_over_when_the_loss_falls_again():
     series = np.concatenate([np.linspace(3, 1, 1000), np.full(1500, 1.0), np.linspace(1, 0.2, 1000)])
     finding = newest(watch("plateau", {"loss": series}))[0]
-    assert finding.last is not None and finding.last < 2700
+    assert finding.last is not None
+    assert finding.last < 2700
 
 
 def test_divergence_says_from_where_to_where():

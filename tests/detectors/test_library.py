@@ -62,7 +62,9 @@ def test_without_a_card_all_generic_ones_watch():
 
 def test_a_ready_instance_is_copied_and_speaks_in_the_cards_labels(card):
     first, second = load(card("detect:experts"))[0], load(card("detect:experts"))[0]
-    assert first is not second and first.wants("picked") and not first.wants("expert_load")
+    assert first is not second
+    assert first.wants("picked")
+    assert not first.wants("expert_load")
     values = np.ones((80, 3))
     values[:, 1] = 0
     (finding,) = list(first.update_block(np.arange(80), {"picked": values}))[:1]
@@ -90,5 +92,6 @@ def test_a_detector_that_raises_is_switched_off_says_so_and_stops_nobody_else():
     detectors = Detectors([Broken(), Tall()])
     told = detectors.update_block(np.array([3]), {"height": np.array([2.0])})
     assert [f.id for f in told] == ["detector_failed", "tall"]
-    assert "broken failed at step 3" in told[0].sentence and "no luck" in told[0].sentence
+    assert "broken failed at step 3" in told[0].sentence
+    assert "no luck" in told[0].sentence
     assert [f.id for f in detectors.update_block(np.array([4]), {"height": np.array([2.0])})] == ["tall"]

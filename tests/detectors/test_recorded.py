@@ -23,7 +23,8 @@ def test_series_with_steps_of_their_own_are_cut_where_the_company_changes():
 
 def test_of_a_step_recorded_twice_the_later_value_counts():
     ((steps, columns),) = blocks({"a": (np.array([0, 1, 1]), np.array([1.0, 2.0, 3.0]))})
-    assert steps.tolist() == [0, 1] and columns["a"].tolist() == [1, 3]
+    assert steps.tolist() == [0, 1]
+    assert columns["a"].tolist() == [1, 3]
 
 
 def test_scan_of_arrays_gives_the_latest_version_of_each_finding():
@@ -45,7 +46,8 @@ def test_scan_of_a_csv_with_gaps_as_lightning_writes_it(tmp_path):
         "epoch": 2000, "train_loss": 2000, "val_loss": 20,
     }  # fmt: skip
     (finding,) = [f for f in scan(path) if f.id == "spike"]
-    assert finding.first == 15_000 and finding.signals == ("train_loss",)
+    assert finding.first == 15_000
+    assert finding.signals == ("train_loss",)
 
 
 def test_a_csv_that_is_not_there_or_has_no_numbers_is_refused_in_words(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -156,7 +156,8 @@ def record(
     }  # fmt: skip
     run = store.create(tree)
     lock = RunLock.acquire(run.dir.lock)
-    writer = Writer(run.dir, {"experiment": CARD.id, "seed": seed, "steps": steps})
+    controls = {name: asdict(c) for name, c in CARD.controls.items()}  # as a session declares them
+    writer = Writer(run.dir, {"experiment": CARD.id, "seed": seed, "steps": steps, "controls": controls})
     writer.set_state("running")
     return Recording(run, writer, lock, phase=float(len(arm)))
 

@@ -53,7 +53,8 @@ def test_one_spike_in_a_hundred_thousand_steps_is_kept_at_its_step(place, sign):
     values = np.sin(steps / 1_000)
     values[place] = 50 * sign
     kept = thin(steps, values, Grid(100_000, 2_000).ends(0, 100_000))
-    assert place in kept and len(kept) <= 2_000
+    assert place in kept
+    assert len(kept) <= 2_000
 
 
 def test_values_that_are_not_finite_are_never_extremes_and_each_onset_is_marked():

@@ -118,7 +118,8 @@ def _curves(request: Request, run: Run, series: Series) -> Iterator[Line]:
     if kind not in ("scalar", "array"):
         return
     signal = request.signal(series.signal)
-    buckets = run.reader.buckets(series.signal, request.bounds)
+    # Half a step back: the reader counts a step on the last edge into the last bucket.
+    buckets = run.reader.buckets(series.signal, request.bounds - 0.5)
     vector, size = buckets.mean.ndim == 2, buckets.mean.shape[1] if buckets.mean.ndim == 2 else 1
     count, mean, low, high, nonfinite = (
         a.reshape(-1, size) for a in (buckets.count, buckets.mean, buckets.min, buckets.max, buckets.nonfinite)

@@ -12,13 +12,13 @@ from workbench.cards import Card
 from workbench.runs import Run
 
 #: Tokens of the parts of a stacked area and of nameless bars, bottom first.
-PARTS = ("green", "amber", "grey", "purple", "sky", "blue", "vermilion", "olive")
+PARTS = ("green", "amber", "grey", "purple", "sky", "blue", "verm", "olive")
 _ROLES = {"remedy": 0, "phenomenon": 1}
 
 
 @functools.cache
 def tokens() -> Mapping[str, Any]:
-    """The design tokens: ``{"light": {name: colour}, "dark": {…}, "categorical": [names of the runs' colours], …}``."""
+    """The design tokens: ``{"light": {name: colour}, "dark": {…}, "runs": [names of their colours], …}``."""
     return json.loads(files(__package__).joinpath("tokens.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
@@ -45,6 +45,6 @@ def run_colors(card: Card, runs: Sequence[Run]) -> dict[str, int]:
 
 def resolve(color: Mapping[str, int | str], theme: str) -> str:
     """The CSS colour of a series in the theme ``light`` or ``dark``."""
-    names = tokens()["categorical"]
+    names = tokens()["runs"]
     name = color["token"] if "token" in color else names[int(color["run"]) % len(names)]
     return str(tokens()[theme][name])

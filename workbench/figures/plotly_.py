@@ -141,7 +141,7 @@ def _curve(steps: Any, line: Line, style: _Style) -> list[Any]:
             go.Scatter(
                 x=list(line.nonfinite), y=[_floor(line)] * len(line.nonfinite), mode="markers",
                 name=f"{style.name(line.run, line.label)}: not finite", legendgroup=line.run, **right,
-                marker={"symbol": "x", "size": 8, "color": style.token("vermilion")},
+                marker={"symbol": "x", "size": 8, "color": style.token("verm")},
                 hovertemplate="step %{x}: not finite<extra></extra>",
             )
         )  # fmt: skip

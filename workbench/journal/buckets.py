@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -32,6 +33,11 @@ FINE = 128  # values a bucket from which statistics stand for the values
 _MARKS = 64  # non-finite steps that are named
 
 
+def steps_between(edges: Floats) -> tuple[int, int]:
+    """The first and the last whole step with ``edges[0] <= step < edges[-1]``."""
+    return math.ceil(edges[0]), math.ceil(edges[-1]) - 1
+
+
 def clip(columns: Columns, lo: float, hi: float) -> Columns:
     """The values at steps from `lo` to `hi`."""
     if columns.steps[0] >= lo and columns.steps[-1] <= hi:
@@ -50,7 +56,7 @@ def bucket(
 
     `raw` and `small` give values and micro-statistics by row id; what is damaged is absent.
     """
-    low, high = float(edges[0]), float(edges[-1])
+    low, high = steps_between(edges)
     width = sum(p.row.n * _share(p, low, high) for p in pieces) / (len(edges) - 1)
     if width < FINE:
         steps, values = _values(pieces, low, high, raw(pieces))
@@ -104,8 +110,7 @@ def _steps(of: Iterable[int]) -> Floats:
 
 
 def _places(edges: Floats, steps: Any) -> NDArray[np.intp]:
-    """The bucket of each step that lies between the first and the last edge, both included."""
-    return np.asarray(np.minimum(np.searchsorted(edges, steps, "right"), len(edges) - 1) - 1)
+    return np.asarray(np.searchsorted(edges, steps, "right") - 1)
 
 
 def _starts(place: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from workbench.cards.errors import InvalidValue, StoreError, UnknownName
 from workbench.cards.findings import Finding
-from workbench.journal.buckets import bucket, clip
+from workbench.journal.buckets import bucket, clip, steps_between
 from workbench.journal.chunks import COLUMNS, COMPONENTS, ChunkRow, Columns, components
 from workbench.journal.inbox import Inbox
 from workbench.journal.index import CACHE, Piece, SeriesIndex
@@ -135,7 +135,12 @@ class Reader:
 
     def _load_chunks(self, connection: Connection) -> None:
         top = self._tops["rev"]
-        rows = self._source.rows(connection, "chunk", COLUMNS, *(("rev > ?", top) if top else ()))
+        # The first look reads the table as it lies, and trusts no index.
+        rows = (
+            self._source.rows(connection, "chunk", COLUMNS, "rev > ?", top, order="rev")
+            if top
+            else self._source.rows(connection, "chunk", COLUMNS)
+        )
         known = []
         for row in rows:
             parsed = ChunkRow.parse(row)
@@ -174,7 +179,9 @@ class Reader:
             self._decided.add(row[1])
         columns = "id, step, path, size, sha256, watermark, time, attempt, payload"
         for row in self._new(connection, "checkpoint", columns):
-            self._checkpoints.append(CheckpointRow(*row[:-1], payload=json.loads(row[-1])))
+            number, step, path, size, sha256, watermark, time, attempt, payload = row
+            extra = json.loads(payload)
+            self._checkpoints.append(CheckpointRow(number, step, path, size, sha256, watermark, time, attempt, extra))
         for _, series, _, step, time, text in self._new(connection, "text", "id, series, attempt, step, time, text"):
             self._texts.setdefault(series, {})[step] = TextPoint(step, time, text)
 
@@ -302,11 +309,12 @@ class Reader:
 
         def sum_up() -> Buckets:
             series = self._get(name, "scalar", "array")
-            pieces = _alike(series.pieces(float(edges[0]), float(edges[-1])) or series.pieces()[-1:])
+            first, last = steps_between(edges)
+            inside = _alike(series.pieces(first, last))
+            pieces = inside or series.pieces()[-1:]
             shape = pieces[-1].row.shape if pieces else ()
             if np.prod(shape) > COMPONENTS:
                 raise InvalidValue(f"'{name}' has arrays of shape {shape}; only up to {COMPONENTS} components sum up.")
-            inside = [p for p in pieces if p.hi >= edges[0] and p.lo <= edges[-1]]
             return bucket(inside, edges, shape, self._raw, self._small)
 
         return self._settled(sum_up)

@@ -60,7 +60,7 @@ class TextPoint:
 class Buckets:
     """A series summed up between step boundaries; fields are (n,) for scalars, (n, k) for arrays of k components.
 
-    Bucket i holds ``edges[i] <= step < edges[i+1]``, the last one its right edge too. Everything but `nonfinite` is
+    Bucket i holds ``edges[i] <= step < edges[i+1]``. Everything but `nonfinite` is
     over finite values: `count` int64, `mean`, `min`, `max`, `last` float64 (NaN where count is 0), `min_step` and
     `max_step` where the extremes lie (float64, NaN where count is 0). `nonfinite` int64 counts NaN and infinities,
     `nonfinite_steps` are the first few steps that have one (exact; with wide buckets one a chunk of values).

@@ -139,11 +139,11 @@ class Source:
             raise StoreError(explain(error, "Reading", self.path)) from error
 
     def rows(
-        self, connection: Connection, table: str, columns: str, where: str = "1", *params: Any
+        self, connection: Connection, table: str, columns: str, where: str = "1", *params: Any, order: str = "rowid"
     ) -> list[tuple[Any, ...]]:
         """The rows of a table in the order they were written; of a damaged one, those that can be reached."""
         try:
-            query = f"SELECT {columns} FROM {table} WHERE {where} ORDER BY rowid"
+            query = f"SELECT {columns} FROM {table} WHERE {where} ORDER BY {order}"
             return connection.execute(query, params).fetchall()
         except sqlite3.Error as error:
             if _code(error) in _PASSING:
@@ -151,9 +151,9 @@ class Source:
             self.note(f"A part of the table '{table}' of {self.path.name} cannot be read ({error}).")
         # From both ends towards the damage, past any index.
         found: dict[int, tuple[Any, ...]] = {}
-        for order in ("rowid", "rowid DESC"):
+        for way in ("rowid", "rowid DESC"):
             try:
-                query = f"SELECT rowid, {columns} FROM {table} NOT INDEXED ORDER BY {order}"
+                query = f"SELECT rowid, {columns} FROM {table} NOT INDEXED ORDER BY {way}"
                 for rowid, *row in connection.execute(query):
                     if rowid in found or len(found) > _SALVAGE:
                         break

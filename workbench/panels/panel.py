@@ -15,7 +15,7 @@ from workbench.figures.own import card_for
 from workbench.figures.requests import plotly_figure, view_of
 from workbench.figures.source import StoreRuns
 from workbench.panels.controls import Controls
-from workbench.runs import Run, Store
+from workbench.runs import Run, Store, spare
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -42,8 +42,13 @@ class _View(anywidget.AnyWidget):
     mode = traitlets.Unicode("panel").tag(sync=True)
     chart_id = traitlets.Unicode("").tag(sync=True)
 
+    def __new__(cls, *args: Any, **traits: Any) -> _View:
+        source = script()  # before there is a widget: half a widget complains when it is forgotten
+        made: _View = super().__new__(cls, *args, **traits)
+        made.add_traits(_esm=traitlets.Unicode(source).tag(sync=True))
+        return made
+
     def __init__(self, feed: Feed, **traits: Any) -> None:
-        self.add_traits(_esm=traitlets.Unicode(script()).tag(sync=True))
         self._feed = feed
         super().__init__(experiment=feed.card.id, run_ids=feed.run_ids, **traits)
         self.on_msg(self._receive)
@@ -192,6 +197,7 @@ def open(experiment: str, *, runs: Sequence[Run | str] = (), store: Store | Path
         UnknownName: no such experiment (the nearest is suggested) or run.
         MissingData: the panel's JavaScript is not built.
     """
+    spare.warm()
     home = store if isinstance(store, Store) else Store(store) if store is not None else Store.find()
     found = card_for(experiment, home)
     feed = Feed(StoreRuns(found, home), found)

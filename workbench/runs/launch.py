@@ -68,8 +68,11 @@ def start_queued(store: Store) -> None:
         for run in reversed(waiting):
             if busy >= capacity():
                 return
-            pid = spare.hand_over(run) or _spawn(run)
-            run.notes.set("worker", {"pid": pid, "time": time.time()})
+            taken = spare.hand_over(run)
+            pid = taken or _spawn(run)
+            run.notes.set("worker", {"pid": pid, "time": time.time(), "spare": bool(taken)})
+            if taken:
+                spare.warm_later()
             busy += 1
 
 

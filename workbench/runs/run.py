@@ -137,11 +137,9 @@ class Run:
     @property
     def message(self) -> str:
         """Why it ended as it did, in one sentence; empty if there is nothing to say."""
-        if self.reader.message:
-            return str(self.reader.message)
         if self.state == "lost":
-            return f"The worker is gone without a word; its last output is in {self.dir.log}."
-        return ""
+            return f"The worker's process ended without a word (killed, or out of memory?); its last output: {self.dir.log}"
+        return str(self.reader.message or "")
 
     @property
     def ended(self) -> bool:

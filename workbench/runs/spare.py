@@ -79,6 +79,13 @@ def warm(count: int = COUNT) -> None:
         reap_later(process)
 
 
+def warm_later(seconds: float = 15.0) -> None:
+    """`warm`, once the run that took a spare has got going and the processor is less busy."""
+    timer = threading.Timer(seconds, warm)
+    timer.daemon = True
+    timer.start()
+
+
 def hand_over(run: Run) -> int | None:
     """Give the run to a spare; its process id, or None if no spare took it."""
     if str(run.config.get("run", {}).get("threads", 1)) != _threads():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
@@ -9,7 +10,7 @@ import sys
 import traceback
 import warnings
 
-from workbench.cards import Card, NotAllowed, WorkbenchError
+from workbench.cards import Card, WorkbenchError
 from workbench.journal import RunDir
 from workbench.runs.compose import restored
 from workbench.runs.run import Run
@@ -25,9 +26,6 @@ def main(folder: str) -> int:
     store = Store(run.dir.path.parent)
     try:
         return _train(run)
-    except NotAllowed as error:  # another worker holds the run
-        print(error, file=sys.stderr)
-        return 2
     finally:
         from workbench.runs.launch import start_queued
 
@@ -41,12 +39,14 @@ def _train(run: Run) -> int:
         return 2
     _quieten()
     try:
-        with _session(run, card) as session:
+        with contextlib.ExitStack() as stack:
+            try:
+                session = stack.enter_context(_session(run, card))
+            except WorkbenchError as error:  # another worker holds the run, or its folder cannot be used
+                print(error, file=sys.stderr)
+                return 2
             _mirror(run)
             train(session, card)
-    except WorkbenchError as error:
-        print(error, file=sys.stderr)
-        return 1
     except Exception:  # noqa: BLE001 (the session has recorded it as the failure of the run)
         traceback.print_exc()
         return 1

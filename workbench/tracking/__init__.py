@@ -6,9 +6,9 @@ Importing this room does not import mlflow: one mirror process a store reads the
 from workbench.tracking.destination import default_uri as default_uri
 from workbench.tracking.destination import mlflow_run_id as mlflow_run_id
 from workbench.tracking.destination import ui_command as ui_command
-from workbench.tracking.mirror import Status as Status
-from workbench.tracking.mirror import ensure_mirror as ensure_mirror
-from workbench.tracking.mirror import status as status
-from workbench.tracking.mirror import sync as sync
 from workbench.tracking.query import best as best
 from workbench.tracking.query import frame as frame
+from workbench.tracking.service import Status as Status
+from workbench.tracking.service import ensure_mirror as ensure_mirror
+from workbench.tracking.service import status as status
+from workbench.tracking.service import sync as sync

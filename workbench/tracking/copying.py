@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _BATCH = 1_000  # MLflow's own limit of metrics a request
 _SPAN = 200_000  # steps read from a journal at a time
+_HELD = 20_000  # rows gathered before they are sent
 _COMPONENTS = 32  # longer vectors (histograms) are in the Parquet file alone
 _STATUS = {"finished": "FINISHED", "stopped": "KILLED", "failed": "FAILED", "lost": "FAILED"}
 Row = tuple[str, float, int, int]  # key, value, timestamp in ms, step
@@ -66,7 +67,7 @@ class Copy:
             self.client.set_terminated(self.state["run_id"], status=_STATUS[state], end_time=self._end())
             self._artifacts()
             self.state["done"] = state
-        self._remember()
+            self._remember()
 
     def _remember(self) -> None:
         self.run.notes.set(self._key, self.state)
@@ -101,7 +102,9 @@ class Copy:
         if found is None:
             card = self.run.card
             place = destination.artifact_location(self.uri, self.store, name)
-            tags = {"mlflow.note.content": _experiment_note(card)} if card else {}
+            # Without its kind MLflow opens the experiment as one of language-model evaluations.
+            tags = {"mlflow.experimentKind": "custom_model_development"}
+            tags |= {"mlflow.note.content": _experiment_note(card)} if card else {}
             try:
                 return str(self.client.create_experiment(name, artifact_location=place, tags=tags))
             except MlflowException:  # somebody else was faster
@@ -144,24 +147,36 @@ class Copy:
         self.run.refresh()
         # The newest step may still gain values; everything before it is complete.
         limit = self.run.reader.last_step + (1 if ended else 0)
+        rows: list[Row] = []
+        marks: dict[str, dict[str, Any]] = {}
         for name, kind in self.run.reader.names().items():
             if kind == "text":
                 continue
-            mark = self.state["series"].setdefault(name, {"start": 0, "bad": []})
+            mark = dict(self.state["series"].get(name) or {"start": 0, "bad": []})
             span = _SPAN
             while (before := mark["start"]) < limit:
                 top = min(limit, before + span)
-                rows = list(self._rows(name, kind, mark, top, final=ended and top == limit))
-                if rows:
-                    self._send(rows)
-                    self._remember()
+                rows += self._rows(name, kind, mark, top, final=ended and top == limit)
+                marks[name] = dict(mark)
+                if len(rows) > _HELD:
+                    self._deliver(rows, marks)
                 if top == limit:
                     break
                 span = 2 * span if mark["start"] == before else _SPAN  # a bucket may be wider than that
             if ended and (extent := self.run.reader.extent(name)):
                 # MLflow shows the newest point as *the* value: let it be the last one and not a bucket's extreme.
                 newest = {"start": extent[1], "bad": mark["bad"]}
-                self._send(list(self._rows(name, kind, newest, extent[1] + 1, final=True)))
+                rows += self._rows(name, kind, newest, extent[1] + 1, final=True)
+        self._deliver(rows, marks)
+
+    def _deliver(self, rows: list[Row], marks: dict[str, dict[str, Any]]) -> None:
+        """Send; what is remembered moves only once the rows have arrived."""
+        self._send(rows)
+        self.state["series"].update(marks)
+        if rows:
+            self._remember()
+        rows.clear()
+        marks.clear()
 
     def _rows(self, name: str, kind: str, mark: dict[str, Any], top: int, *, final: bool) -> Iterator[Row]:
         """New rows of a signal up to the step `top`; moves `mark` past them."""
@@ -186,7 +201,7 @@ class Copy:
         if signal is not None and kind != "scalar" and signal.shape != "vector":
             return
         labels = signal.labels if signal else ()
-        bad = mark["bad"] if len(mark["bad"]) == table.shape[1] else [False] * table.shape[1]
+        bad = list(mark["bad"]) if len(mark["bad"]) == table.shape[1] else [False] * table.shape[1]
         times = (1000 * points.times).astype(np.int64)
         for i in range(table.shape[1]):
             label = labels[i] if i < len(labels) else str(i)
@@ -209,7 +224,9 @@ class Copy:
             if ended and self.run.reader.last_step > stair[-1][0]:
                 rows.append((describe.key(f"control/{name}"), stair[-1][2], self._end(), self.run.reader.last_step))
             self._send(rows)
-            self.state["controls"][name] = len(stair)
+            if rows:
+                self.state["controls"][name] = len(stair)
+                self._remember()
 
     def _send(self, rows: list[Row]) -> None:
         from mlflow.entities import Metric

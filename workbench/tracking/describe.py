@@ -16,6 +16,7 @@ from workbench.runs import Run
 
 PARAM_LIMIT, TAG_LIMIT, KEY_LIMIT = 6_000, 5_000, 250
 _NOT_SCIENCE = ("tracking.", "run.name", "run.group", "run.parent", "run.flush_ms")
+_SHOWN = ("python", "device", "threads")  # of the environment; all of it is in an artifact
 _ROWS = 40  # of a table in the description; the artifacts hold all
 
 
@@ -70,9 +71,9 @@ def tags(run: Run, non_finite: Mapping[str, str]) -> dict[str, str]:
     for name, value in environment.items():
         if name == "git" and isinstance(value, Mapping):
             found["mlflow.source.git.commit"] = str(value.get("commit", ""))
-        elif isinstance(value, Mapping):
-            found.update({f"environment.{part}": str(version) for part, version in value.items()})
-        elif not isinstance(value, list):
+        elif name == "packages" and isinstance(value, Mapping):
+            found.update({f"environment.{part}": str(version) for part, version in value.items() if version})
+        elif name in _SHOWN and value is not None:
             found[f"environment.{name}"] = short(value, 500)
     for finding in run.reader.findings():
         found[f"finding.{finding.id} {finding.subject or ''} {finding.first}"] = (

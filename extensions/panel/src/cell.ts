@@ -27,10 +27,10 @@ export class Cell {
 
   private title = h("span.title");
   private tabs = h("div.chart-tabs", { role: "tablist" });
-  private menu = h("select.chart-menu", { "aria-label": "View", onchange: () => { this.choose(this.menu.value); } }) as HTMLSelectElement;
+  private menu = h("select.chart-menu", { "aria-label": "View", onchange: () => { this.choose(this.menu.value); } });
   private subtitle = h("span.subtitle");
-  private components = h("select.pick", { "aria-label": "Component", onchange: () => { this.component = this.components.value === "" ? null : Number(this.components.value); this.host.changed(); } }) as HTMLSelectElement;
-  private runs = h("select.pick", { "aria-label": "Run", onchange: () => { this.run = this.runs.value; this.host.changed(); } }) as HTMLSelectElement;
+  private components = h("select.pick", { "aria-label": "Component", onchange: () => { this.component = this.components.value === "" ? null : Number(this.components.value); this.host.changed(); } });
+  private runs = h("select.pick", { "aria-label": "Run", onchange: () => { this.run = this.runs.value; this.host.changed(); } });
   private empty = h("div.empty", { hidden: true });
   private place = h("div.plot", null, this.empty);
   private big = h("button.icon", { "aria-label": "Enlarge", title: "Enlarge", onclick: () => { this.host.enlarge(this); } });

@@ -1,13 +1,13 @@
 /** Elements in one line each. */
 type Child = Node | string | null | undefined | false;
 type Props = Record<string, unknown>;
+type Named<K extends string> = K extends keyof HTMLElementTagNameMap ? HTMLElementTagNameMap[K] : HTMLElement;
+type ElementOf<T extends string> = T extends `${infer K}.${string}` ? Named<K> : Named<T>;
 
-/** `h("button.main", {"data-role": "start", onclick: …}, "Start")`: keys starting with "on" are listeners. */
-export function h<K extends keyof HTMLElementTagNameMap>(tag: K, props?: Props | null, ...children: Child[]): HTMLElementTagNameMap[K];
-export function h(tag: string, props?: Props | null, ...children: Child[]): HTMLElement;
-export function h(tag: string, props?: Props | null, ...children: Child[]): HTMLElement {
+/** `h("button.primary", {"data-role": "start", onclick: …}, "Start")`: keys starting with "on" are listeners. */
+export function h<T extends string>(tag: T, props?: Props | null, ...children: Child[]): ElementOf<T> {
   const [name = "div", ...classes] = tag.split(".");
-  const element = document.createElement(name);
+  const element = document.createElement(name) as ElementOf<T>;
   if (classes.length) element.className = classes.join(" ");
   for (const [key, value] of Object.entries(props ?? {})) {
     if (key.startsWith("on") && typeof value === "function") element.addEventListener(key.slice(2), value as EventListener);

@@ -23,7 +23,7 @@ export class Grid {
   private host: CellHost;
 
   constructor(
-    private scene: Scene,
+    scene: Scene,
     private changed: () => void,
     explore: (chart: string, wish: ChartWish) => void,
   ) {
@@ -104,8 +104,21 @@ export class Grid {
     this.cells = [];
   }
 
-  private layout(): void {
+  /** Height that the charts need, whatever stands beside them. */
+  get height(): number {
+    const [first, last] = [this.element.getBoundingClientRect(), ...this.cells.map((c) => c.element.getBoundingClientRect()).sort((a, b) => a.bottom - b.bottom).slice(-1)];
+    return last ? last.bottom - first.top : 0;
+  }
+
+  /** The first chart takes the places that would stay empty in the last row. */
+  layout(): void {
     const big = this.cells.some((c) => c.element.classList.contains("big"));
+    const columns = getComputedStyle(this.element).gridTemplateColumns.split(" ").length;
+    const flow = this.cells.filter((c) => !c.element.classList.contains("big"));
+    flow.forEach((cell, i) => {
+      const spare = i === 0 ? (columns - (flow.length % columns)) % columns : 0;
+      cell.element.style.gridColumn = spare ? `span ${String(1 + spare)}` : "";
+    });
     this.element.dataset["count"] = String(this.cells.length);
     this.element.dataset["density"] = this.cells.length <= 4 ? "roomy" : this.cells.length <= 6 ? "close" : this.cells.length <= 9 ? "tight" : "packed";
     this.element.classList.toggle("has-big", big);

@@ -17,7 +17,8 @@ export function mergeMarks(items: Intervention[], toPixel: (step: number) => num
   for (const item of placed) {
     const x = toPixel(item.step);
     const last = marks.at(-1);
-    if (last && x - last.x < apart) last.items.push(item);
+    // a mark with a count needs room for the number
+    if (last && x - last.x < (movesOf(last.items) > 1 ? apart + 12 : apart)) last.items.push(item);
     else marks.push({ x, step: item.step, items: [item] });
   }
   return marks;

@@ -1,64 +1,57 @@
-/** A small box under a button: menus, and the answers that need a line to copy. */
-import { h } from "./dom";
+/** A button that opens a small list under itself; Escape and a click elsewhere close it. */
+import { attribute, h } from "./dom";
 
 export class Menu {
-  private box: HTMLElement | null = null;
-  private anchor: HTMLElement | null = null;
+  readonly element: HTMLElement;
+  readonly button: HTMLButtonElement;
+  readonly list = h("div.menu-list", { hidden: true });
+  private outside = (e: Event): void => {
+    if (!e.composedPath().includes(this.element)) this.close();
+  };
 
-  constructor(private root: HTMLElement) {
-    // composedPath: seen from the document, everything inside a shadow root is its host
-    this.outside = this.outside.bind(this);
-  }
-
-  toggle(anchor: HTMLElement, label: string, fill: (box: HTMLElement) => void): void {
-    if (this.anchor === anchor) {
-      this.close();
-      return;
-    }
-    this.close();
-    const box = h("div.menu", { role: "dialog", "aria-label": label, tabindex: "-1" });
-    fill(box);
-    this.root.append(box);
-    this.box = box;
-    this.anchor = anchor;
-    anchor.setAttribute("aria-expanded", "true");
-    this.place();
-    box.addEventListener("keydown", (e) => {
+  constructor(
+    label: string,
+    role: string,
+    private fill: (list: HTMLElement, close: () => void) => void,
+    style = "ghost",
+  ) {
+    this.button = h(`button.${style}`, { "data-role": role, "aria-haspopup": "true", "aria-expanded": "false", onclick: () => { if (this.list.hidden) this.open(); else this.close(); } }, label);
+    this.element = h("div.menu", null, this.button, this.list);
+    this.element.addEventListener("keydown", (e) => {
+      if (this.list.hidden) return;
       if (e.key === "Escape") {
         e.stopPropagation();
         this.close();
-        anchor.focus();
+        this.button.focus();
       } else if (e.key === "ArrowDown" || e.key === "ArrowUp") {
-        const all = [...box.querySelectorAll<HTMLElement>("button, input")];
-        const i = all.indexOf(box.getRootNode() instanceof ShadowRoot ? ((box.getRootNode() as ShadowRoot).activeElement as HTMLElement) : all[0] ?? box);
-        all[(i + (e.key === "ArrowDown" ? 1 : -1) + all.length) % all.length]?.focus();
         e.preventDefault();
+        const items = [...this.list.querySelectorAll<HTMLElement>("button,input,a")];
+        const at = items.indexOf((this.list.getRootNode() as ShadowRoot).activeElement as HTMLElement);
+        items[(at + (e.key === "ArrowDown" ? 1 : -1) + items.length) % items.length]?.focus();
       }
     });
-    (box.querySelector<HTMLElement>("button, input") ?? box).focus({ preventScroll: true });
-    document.addEventListener("pointerdown", this.outside, true);
   }
 
-  /** Under the anchor, inside the panel. */
-  place(): void {
-    if (!this.box || !this.anchor) return;
-    const root = this.root.getBoundingClientRect();
-    const at = this.anchor.getBoundingClientRect();
-    const width = this.box.offsetWidth;
-    this.box.style.left = `${String(Math.max(8, Math.min(at.left - root.left, root.width - width - 8)))}px`;
-    this.box.style.top = `${String(at.bottom - root.top + 4)}px`;
-    this.box.style.maxHeight = `${String(Math.max(160, root.height - (at.bottom - root.top) - 16))}px`;
+  open(): void {
+    this.list.replaceChildren();
+    this.fill(this.list, () => { this.close(); });
+    this.list.hidden = false;
+    attribute(this.button, "aria-expanded", "true");
+    document.addEventListener("pointerdown", this.outside, true);
+    // a list that would leave the panel on the right hangs from the button's right edge
+    const panel = this.element.closest(".panel")?.getBoundingClientRect();
+    this.list.classList.remove("from-right");
+    if (panel && this.list.getBoundingClientRect().right > panel.right - 4) this.list.classList.add("from-right");
+    this.list.querySelector<HTMLElement>("button:not(:disabled),input,a")?.focus();
   }
 
   close(): void {
-    this.box?.remove();
-    this.anchor?.setAttribute("aria-expanded", "false");
-    this.box = this.anchor = null;
+    this.list.hidden = true;
+    attribute(this.button, "aria-expanded", "false");
     document.removeEventListener("pointerdown", this.outside, true);
   }
+}
 
-  private outside(event: Event): void {
-    const path = event.composedPath();
-    if (this.box && !path.includes(this.box) && this.anchor && !path.includes(this.anchor)) this.close();
-  }
+export function menuItem(label: string, help: string, onclick: () => void, data: Record<string, string> = {}): HTMLElement {
+  return h("button.item", { onclick, ...data }, h("b", null, label), help ? h("span", null, help) : null);
 }

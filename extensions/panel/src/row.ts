@@ -22,6 +22,7 @@ export class Row {
   private timer: ReturnType<typeof setTimeout> | null = null;
   private lastShown: Value = null;
   private local = "";
+  private offered = false;
   private wordsKey = "";
 
   constructor(
@@ -58,6 +59,7 @@ export class Row {
 
   /** As a value for a new run. */
   offer(value: Value, note: string, enabled = true): void {
+    this.offered = true;
     this.disable(!enabled);
     if (!this.slider?.dragging) this.show(value);
     if (!this.local) this.say(note, "");
@@ -110,7 +112,7 @@ export class Row {
       select.addEventListener("change", () => { this.moved(select.value, true); });
       return select;
     }
-    const input = h("input.choice", { id, type: "text" }) as HTMLInputElement;
+    const input = h("input.choice", { id, type: "text" });
     input.addEventListener("change", () => { this.moved(input.value, true); });
     return input;
   }
@@ -118,6 +120,7 @@ export class Row {
   private moved(value: Value, final: boolean): void {
     this.local = "";
     if (this.timer) clearTimeout(this.timer);
+    if (!this.offered) this.say(`${bare(this.control, this.move?.from ?? this.lastShown)} → ${bare(this.control, value)}, pending`, "pending");
     this.timer = setTimeout(() => {
       this.timer = null;
       this.ask(value);
@@ -144,6 +147,7 @@ export class Row {
 
   /** A sentence of our own, kept until the next move. */
   private complain(sentence: string): void {
+    this.move = null;
     this.local = sentence;
     this.say(sentence, "refused");
     this.show(this.lastShown);

@@ -3,6 +3,8 @@ import { attribute, h } from "./dom";
 import type { Control, Frame, Run, Value, Values } from "./protocol";
 import { Row, type RowHost } from "./row";
 
+const SLACK = 14; // pixels the controls may be higher than the charts beside them
+
 interface Group {
   name: string;
   rows: Row[];
@@ -11,7 +13,8 @@ interface Group {
 }
 
 export class Sidebar {
-  readonly element = h("div.side", { role: "group", "aria-label": "Controls" });
+  private body = h("div.side-body");
+  readonly element = h("div.side", { role: "group", "aria-label": "Controls" }, this.body);
   private groups: Group[] = [];
   private mode: "" | "run" | "start" = "";
   private folded = new Map<string, boolean>();
@@ -37,13 +40,18 @@ export class Sidebar {
       }
   }
 
-  /** Fold groups from the last on until the rest fits into `height`; what the user has folded or unfolded stays so. */
-  fit(height: number): void {
-    for (const group of this.groups) this.fold(group, this.folded.get(this.key(group)) ?? false);
-    if (height <= 0) return;
-    for (const group of this.groups.toReversed()) {
-      if (this.element.scrollHeight <= height) return;
-      if (!this.folded.has(this.key(group)) && group !== this.groups[0]) this.fold(group, true);
+  /**
+   * Unfold groups from the first on as far as they fit into the height that `room` reports while all are folded;
+   * what the user has folded or unfolded stays so. The sidebar thus needs no scroll bar of its own.
+   */
+  fit(room: () => number): void {
+    for (const group of this.groups) this.fold(group, true);
+    const height = room() + SLACK;
+    for (const group of this.groups) this.fold(group, this.folded.get(this.key(group)) ?? true);
+    for (const group of this.groups) {
+      if (this.folded.has(this.key(group))) continue;
+      this.fold(group, false);
+      if (group !== this.groups[0] && this.body.offsetHeight > height) this.fold(group, true);
     }
   }
 
@@ -74,7 +82,7 @@ export class Sidebar {
       if (hint && !this.folded.has(this.key(group))) this.folded.set(this.key(group), true);
       return group;
     });
-    this.element.replaceChildren(...this.groups.map((g) => g.element));
+    this.body.replaceChildren(...this.groups.map((g) => g.element));
   }
 
   private fold(group: Group, fold: boolean): void {

@@ -18,9 +18,9 @@ export class Slider {
     private moved: (value: number, final: boolean) => void,
     private wrong: (sentence: string) => void,
   ) {
-    this.range = h("input.range", { type: "range", id, min: 0, max: 1000, step: 1, "aria-label": control.label }) as HTMLInputElement;
+    this.range = h("input.range", { type: "range", id, min: 0, max: 1000, step: 1, "aria-label": control.label });
     this.value = h("button.value.num", { title: "Type a value", onclick: () => { this.edit(); } });
-    this.entry = h("input.entry.num", { type: "text", inputmode: "decimal", hidden: true, "aria-label": `${control.label}, value` }) as HTMLInputElement;
+    this.entry = h("input.entry.num", { type: "text", inputmode: "decimal", hidden: true, "aria-label": `${control.label}, value` });
     this.range.addEventListener("pointerdown", () => { this.dragging = true; });
     for (const end of ["pointerup", "pointercancel", "lostpointercapture", "blur"]) this.range.addEventListener(end, () => { this.dragging = false; });
     this.range.addEventListener("input", () => { this.take(this.scale?.toValue(Number(this.range.value)) ?? this.current, false); });

@@ -29,7 +29,7 @@ export class StartForm {
     const { experiment, defaults } = spec;
     this.preset = defaults.preset;
     this.arms = new Set(defaults.arms);
-    this.seed = h("input.entry.num.wide", { type: "number", min: 0, step: 1, value: String(defaults.seed), "aria-label": "Seed", "data-role": "seed", onchange: () => { this.changed(); this.update(); } }) as HTMLInputElement;
+    this.seed = h("input.entry.num.wide", { type: "number", min: 0, step: 1, value: String(defaults.seed), "aria-label": "Seed", "data-role": "seed", onchange: () => { this.changed(); this.update(); } });
     const { paper } = experiment;
     this.element = h("div.start", { role: "form", "aria-label": "Start runs" },
       h("div.story", null,
@@ -51,6 +51,12 @@ export class StartForm {
 
   choice(): Choice {
     return { arms: this.spec.arms.map((a) => a.name).filter((n) => this.arms.has(n)), preset: this.preset, seed: Math.max(0, Math.round(Number(this.seed.value) || 0)) };
+  }
+
+  /** Height that the form needs, whatever stands beside it. */
+  get height(): number {
+    const last = this.element.lastElementChild?.getBoundingClientRect();
+    return last ? last.bottom - this.element.getBoundingClientRect().top + 16 : 0;
   }
 
   choose(choice: Partial<Choice>): void {
@@ -78,7 +84,7 @@ export class StartForm {
   }
 
   private armBox(name: string, label: string, role: string, help: string): HTMLElement {
-    const box = h("input", { type: "checkbox", "data-arm": name }) as HTMLInputElement;
+    const box = h("input", { type: "checkbox", "data-arm": name });
     box.addEventListener("change", () => {
       if (box.checked) this.arms.add(name);
       else this.arms.delete(name);

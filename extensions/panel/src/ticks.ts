@@ -1,5 +1,5 @@
 /** Axis ends and tick positions: few, round, and steady while data grows. */
-import { number, power } from "./format";
+import { power } from "./format";
 
 export interface Axis {
   min: number;
@@ -60,5 +60,5 @@ export function tickLabel(value: number, log: boolean): string {
   }
   if (Math.abs(value) >= 1e4 && Math.abs(value) < 1e6) return `${String(Number((value / 1e3).toPrecision(4)))}k`;
   if (Math.abs(value) >= 1e-3 && Math.abs(value) < 1e4) return Number(value.toPrecision(5)).toLocaleString("en-US", { maximumFractionDigits: 5 }).replace("-", "−");
-  return number(value, 2).replace(/\.0×/, "×");
+  return value.toExponential(1).replace(".0e", "e").replace("e+", "e");
 }

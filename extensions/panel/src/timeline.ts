@@ -6,7 +6,7 @@ import type { Scene } from "./charts/plot";
 
 export class Timeline {
   readonly element: HTMLElement;
-  private range = h("input.time", { type: "range", min: 0, step: 1, "aria-label": "Step shown", "data-role": "time" }) as HTMLInputElement;
+  private range = h("input.time", { type: "range", min: 0, step: 1, "aria-label": "Step shown", "data-role": "time" });
   private marks = h("div.time-marks");
   private live = h("button.ghost.num", { "data-role": "live", title: "Follow the newest step", onclick: () => { this.choose(null); } });
   private done = h("div.time-done");

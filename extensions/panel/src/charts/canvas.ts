@@ -17,7 +17,7 @@ export class Canvas {
   height = 0;
 
   constructor(place: HTMLElement) {
-    this.element = h("canvas.plain", { role: "img" });
+    this.element = h("canvas.drawn", { role: "img" });
     place.append(this.element);
     const ctx = this.element.getContext("2d");
     if (!ctx) throw new Error("This browser draws no canvas.");

@@ -13,7 +13,7 @@ export class GridPlot implements Plot {
   private canvas: Canvas;
   private tip: Tip;
   private chart: GridChart | null = null;
-  private values = new Float32Array();
+  private values: Float32Array = new Float32Array();
   private xs: Float64Array | null = null;
   private domain: [number, number] = [0, 1];
   private box: Box = { left: 60, top: 14, width: 1, height: 1 };

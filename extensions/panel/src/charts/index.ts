@@ -1,6 +1,7 @@
 /** Which drawing a kind of chart gets. */
-import { BarsPlot, GridPlot, HistogramPlot } from "./canvas";
+import { BarsPlot, HistogramPlot } from "./bars";
 import { ImagePlot, TextPlot } from "./flat";
+import { GridPlot } from "./grid";
 import { LinePlot } from "./line";
 import type { Plot, Readout, Scene } from "./plot";
 

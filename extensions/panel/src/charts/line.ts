@@ -27,7 +27,7 @@ export class LinePlot implements Plot {
   private u: uPlot | null = null;
   private shape = "";
   private chart: LineChart | null = null;
-  private steps = new Float64Array();
+  private steps: Float64Array = new Float64Array();
   private drawn: Drawn[] = [];
   private y: Axis = { min: 0, max: 1, ticks: [] };
   private y2: Axis = { min: 0, max: 1, ticks: [] };
@@ -162,7 +162,7 @@ export class LinePlot implements Plot {
         y2: { range: () => [this.y2.min, this.y2.max] },
       },
       axes: [
-        { ...axis, size: BOTTOM, gap: 4, space: 64, grid: { show: false }, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 2e7, 5e7, 1e8], values: (_u, splits) => splits.map(count) },
+        { ...axis, size: BOTTOM, gap: 4, space: 46, grid: { show: false }, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 2e7, 5e7, 1e8], values: (_u, splits) => splits.map(count) },
         { ...yAxis(() => this.y, log), grid: { stroke: theme.color("line"), width: 1 } },
         ...(right ? [{ ...yAxis(() => this.y2, false), scale: "y2", side: 1, grid: { show: false } } as uPlot.Axis] : []),
       ],
@@ -273,9 +273,10 @@ export class LinePlot implements Plot {
     const { ctx } = u;
     const n = this.steps.length;
     if (n < 2) return;
-    const ratio = u.pxRatio;
+    const ratio = uPlot.pxRatio;
     ctx.font = `${String(10.5 * ratio)}px ${AXIS_FONT.replace(/^\S+ /, "")}`;
     ctx.textBaseline = "middle";
+    ctx.textAlign = "left";
     ctx.fillStyle = this.scene.theme.color("ink");
     this.drawn.forEach((d, i) => {
       const at = Math.min(n - 1, Math.round(n * 0.06));
@@ -289,11 +290,13 @@ export class LinePlot implements Plot {
   private drawReferences(u: uPlot): void {
     const chart = this.chart;
     if (!chart) return;
-    const { ctx, bbox, pxRatio } = u;
+    const { ctx, bbox } = u;
+    const { pxRatio } = uPlot;
     const { theme, at } = this.scene;
     ctx.save();
     ctx.lineWidth = pxRatio;
     ctx.font = `${String(10 * pxRatio)}px ${AXIS_FONT.replace(/^\S+ /, "")}`;
+    ctx.textBaseline = "alphabetic";
     let above = -Infinity;
     for (const r of chart.references) {
       const y = Math.round(u.valToPos(r.value, "y", true)) + 0.5;
@@ -304,7 +307,7 @@ export class LinePlot implements Plot {
       ctx.fillStyle = theme.color("ink3");
       ctx.textAlign = "right";
       const under = y - bbox.top < 14 * pxRatio;
-      if (Math.abs(y - above) > 11 * pxRatio) ctx.fillText(r.label, bbox.left + bbox.width - 2 * pxRatio, y + (under ? 10 : -4) * pxRatio);
+      if (Math.abs(y - above) > 11 * pxRatio) label(ctx, r.label, bbox.left + bbox.width - 2 * pxRatio, y + (under ? 10 : -4) * pxRatio, theme.color("bg"));
       above = y;
     }
     const x = at == null ? NaN : u.valToPos(at, "x", true);
@@ -319,7 +322,8 @@ export class LinePlot implements Plot {
 
   /** A small cross at the foot of the plot wherever a series was NaN or infinite. */
   private drawNonfinite(u: uPlot): void {
-    const { ctx, bbox, pxRatio } = u;
+    const { ctx, bbox } = u;
+    const { pxRatio } = uPlot;
     ctx.setLineDash([]);
     ctx.strokeStyle = this.scene.theme.color("text_red");
     ctx.lineWidth = 1.4 * pxRatio;
@@ -382,6 +386,20 @@ export class LinePlot implements Plot {
   private runLabel(id: string): string {
     return this.scene.runs.find((r) => r.id === id)?.label ?? id;
   }
+}
+
+/** Words over curves, with a rim of the background. */
+function label(ctx: CanvasRenderingContext2D, words: string, x: number, y: number, rim: string): void {
+  ctx.setLineDash([]);
+  const width = ctx.lineWidth;
+  const stroke = ctx.strokeStyle;
+  ctx.lineWidth = 3 * uPlot.pxRatio;
+  ctx.lineJoin = "round";
+  ctx.strokeStyle = rim;
+  ctx.strokeText(words, x, y);
+  ctx.fillText(words, x, y);
+  ctx.lineWidth = width;
+  ctx.strokeStyle = stroke;
 }
 
 function line(ctx: CanvasRenderingContext2D, x0: number, y0: number, x1: number, y1: number): void {

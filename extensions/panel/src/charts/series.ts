@@ -1,9 +1,10 @@
 /** From a frame's floats to the arrays uPlot draws. NaN: no value in this bucket; +Infinity: only non-finite values. */
 import type { LineChart, Slot } from "../protocol";
 
-export type Column = Float32Array | (number | null | undefined)[];
+export type Floats = Float32Array<ArrayBufferLike>;
+export type Column = Floats | (number | null | undefined)[];
 
-export const slice = (floats: Float32Array, slot: Slot): Float32Array => floats.subarray(slot[0], slot[0] + slot[1]);
+export const slice = (floats: Floats, slot: Slot): Floats => floats.subarray(slot[0], slot[0] + slot[1]);
 
 /** Steps in double precision: float32 alone is exact only up to step 16,777,216. */
 export function stepsOf(chart: LineChart, floats: Float32Array): Float64Array {

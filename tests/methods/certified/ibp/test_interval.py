@@ -117,6 +117,15 @@ def test_bounds_need_no_gradient_from_a_network_without_batch_norm_affine_weight
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
 
 
+def test_the_input_box_keeps_a_tiny_radius_in_single_precision_and_stops_at_the_pixels_range() -> None:
+    images = torch.tensor([[0.0, 5e-10, 0.5, 0.9, 1.0]])
+    box = interval.input_box(images, 1e-9)
+    torch.testing.assert_close(box.radius, torch.tensor([[5e-10, 7.5e-10, 1e-9, 1e-9, 5e-10]]), rtol=1e-6, atol=0)
+    wide = interval.input_box(images.double(), 0.3)
+    assert wide.lower.min() == pytest.approx(0, abs=1e-15)
+    assert wide.upper.max() == pytest.approx(1, abs=1e-15)
+
+
 # -- bad input ---------------------------------------------------------------------------------------------------------
 
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from workbench.methods.certified.ibp import interval, regularizers, schedule
-from workbench.methods.certified.ibp.attack import pgd
-from workbench.methods.certified.ibp.claims import initial_gain, widths_hold
+from workbench.methods.certified.ibp.attack import folded, pgd
+from workbench.methods.certified.ibp.claims import initial_gain, initial_layers, widths_hold
 from workbench.methods.certified.ibp.init import initialise
 from workbench.methods.certified.ibp.interval import Box, ReluInput
 from workbench.methods.certified.ibp.networks import cnn7
@@ -25,6 +25,14 @@ def test_with_batch_norm_everywhere_the_initialisation_does_not_stop_the_explosi
     with_bn = {scheme: initial_gain(scheme, 0, batch_norm="full") for scheme in ("ibp", "default", "kaiming")}
     assert min(with_bn.values()) > 1e5
     assert max(with_bn.values()) < 10 * min(with_bn.values()), "all explode alike, whatever the initialisation"
+
+
+def test_without_batch_norm_the_width_over_the_signal_explodes_alike_for_every_initialisation() -> None:
+    last = {scheme: initial_layers(scheme, 0)[-1] for scheme in ("ibp", "default", "kaiming")}
+    relative = {scheme: width / signal for scheme, (width, signal) in last.items()}
+    assert last["kaiming"][0] > 1e5 * last["ibp"][0], "the widths themselves differ by far"
+    assert min(relative.values()) > 1e5
+    assert max(relative.values()) < 5 * min(relative.values())
 
 
 def entering(lower: list[float], upper: list[float], weight: torch.Tensor) -> ReluInput:
@@ -194,3 +202,14 @@ def test_bounds_of_a_probe_leave_no_trace_in_the_networks_running_statistics() -
     interval.propagate(network, interval.input_box(torch.rand(3, 1, 8, 8), 0.1), torch.tensor([0, 1, 2]))
     assert all(torch.equal(a, b) for a, b in zip(before, network.buffers(), strict=True))
     assert isinstance(network[-1], nn.Linear)
+
+
+@pytest.mark.parametrize("batch_norm", ["none", "conv", "full"])
+def test_a_folded_network_is_the_same_function_and_leaves_the_network_alone(batch_norm: str) -> None:
+    network = cnn7(4, shape=(1, 8, 8), batch_norm=batch_norm).double()
+    network(torch.rand(16, 1, 8, 8).double() * 3)
+    before = {k: v.clone() for k, v in network.eval().state_dict().items()}
+    x = torch.rand(5, 1, 8, 8).double()
+    torch.testing.assert_close(folded(network)(x), network(x), rtol=1e-10, atol=1e-12)
+    assert not any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in folded(network).modules())
+    assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())

@@ -100,8 +100,8 @@ class Condition(Detector):
 
 
 def _finite(value: Any) -> float:
-    """As a number that JSON can hold; infinity becomes the largest float, NaN zero."""
-    return float(np.nan_to_num(value))
+    """As a number that JSON can hold and sums can take: at most 1e100, NaN as 0."""
+    return float(np.clip(np.nan_to_num(value), -1e100, 1e100))
 
 
 def _deep(values: Mapping[str, Any]) -> float:

@@ -1,7 +1,7 @@
 """Initialisations compared in certified training; `ibp` keeps interval widths constant from layer to layer.
 
 Derivation: a ReLU passes about half of the width, so a layer keeps it when E|W| * fan_in / 2 = 1; for a normal
-E|W| = std * sqrt(2 / pi), hence std = sqrt(2 pi) / fan_in. Source: Shi et al. 2021 (arXiv 2103.17268), section 3.2.
+E|W| = std * sqrt(2 / pi), hence std = sqrt(2 pi) / fan_in. Source: Shi et al. 2021 (arXiv 2103.17268)
 
 With batch norm on every layer the scale of the weights cancels, so this initialisation does *not* change the
 bounds of a network in train mode at step 0. It still decides the run: weights that start small and are

@@ -220,8 +220,12 @@ def input_box(images: Tensor, eps: float) -> Box:
 
 
 def box_around(images: Tensor, eps: float) -> Box:
-    """`input_box` without its checks, for images and a radius that were checked before."""
-    return Box.between(images, (images - eps).clamp_min(0), (images + eps).clamp_max(1))
+    """`input_box` without its checks, for images and a radius that were checked before.
+
+    The reach to either side is computed, not the ends: x + eps - x would lose an eps of 1e-6 in single precision.
+    """
+    left, right = images.clamp_max(eps), (1 - images).clamp_max(eps)
+    return Box(images, images + (right - left) / 2, (left + right) / 2)
 
 
 def check_radius(eps: float) -> None:

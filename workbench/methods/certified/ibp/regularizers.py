@@ -1,7 +1,7 @@
 """The two warm-up regularisers of Fast IBP: bound tightness and ReLU balance.
 
 Both look at the boxes that enter the m ReLU layers; means run over whole tensors, batch included.
-Source: Shi et al. 2021 (arXiv 2103.17268), section 3.4, and the authors' regularization.py.
+Source: Shi et al. 2021 (arXiv 2103.17268), and the authors' regularization.py.
 
 What they cannot do: a layer that exploded contributes 1 - d_0/(tol d), whose gradient in log-width is
 d_0/(tol d), about 1e-5 at a gain of 1e5. Tightness holds bounds near 1..100; it does not rescue an explosion.

@@ -1,0 +1,239 @@
+/** A made-up experiment for the development page: plausible frames, drawn, not measured. */
+import type { Arm, ChartData, ChartSpec, ChartWish, Control, Finding, Frame, Intervention, LineSeries, LogLine, Run, Slot, Spec, Value, Values } from "../src/protocol";
+import type { Transport } from "../src/transport";
+
+const control = (name: string, kind: Control["kind"], value: Value, more: Partial<Control>): Control => ({
+  name, label: name.replaceAll("_", " "), kind, default: value, min: null, max: null, exclusive_min: false, scale: "linear", unit: "", step: null,
+  when: "live", stage: "", when_text: more.when === "stage" ? `next ${more.stage ?? ""}` : (more.when ?? "live"), choices: [], help: "", group: "Settings", fork: false, ...more,
+});
+
+const CONTROLS = [
+  control("steps", "int", 4700, { min: 1, max: 1e7, scale: "log", when: "launch", group: "Run", help: "training batches" }),
+  control("epsilon", "float", 0.1, { label: "target ε", min: 0, max: 0.4, step: 0.005, group: "Radius", help: "half-width of the box to certify" }),
+  control("ramp_epochs", "int", 5, { label: "ramp length", min: 0, max: 100, unit: "epochs", when: "stage", stage: "epoch", group: "Radius" }),
+  control("freeze_eps", "bool", false, { group: "Radius" }),
+  control("ramp_mid", "float", 0.25, { min: 0, max: 1, when: "launch", group: "Radius" }),
+  control("kappa", "float", 0, { min: 0, max: 1, step: 0.01, group: "Loss" }),
+  control("reg_weight", "float", 0.5, { label: "weight λ", min: 0, max: 2, step: 0.05, group: "ReLU balance" }),
+  control("tolerance", "float", 0.5, { min: 0.05, max: 1, step: 0.05, group: "ReLU balance" }),
+  control("use_tightness", "bool", true, { group: "ReLU balance" }),
+  control("use_balance", "bool", true, { group: "ReLU balance" }),
+  control("init", "choice", "ibp", { label: "initialisation", choices: ["default", "kaiming", "ibp"], when: "launch", group: "Network" }),
+  control("batch_norm", "choice", "full", { choices: ["none", "conv", "full"], when: "launch", group: "Network" }),
+  control("width", "int", 8, { min: 4, max: 64, scale: "log2", unit: "channels", when: "launch", group: "Network" }),
+  control("grad_clip", "float", 10, { label: "gradient clip", min: 0.1, max: 100, scale: "log", group: "Optimiser" }),
+  control("optimizer.lr", "float", 5e-4, { label: "learning rate", min: 0, exclusive_min: true, max: 10, scale: "log", group: "Optimiser" }),
+  control("optimizer.weight_decay", "float", 0, { label: "weight decay", min: 0, max: 1, group: "Optimiser" }),
+  control("batch_size", "int", 128, { min: 2, max: 1024, scale: "log2", unit: "images", when: "stage", stage: "epoch", group: "Data" }),
+];
+const ARMS: Arm[] = [
+  { name: "fast", label: "fast IBP", role: "remedy", help: "IBP initialisation, batch norm on every layer, both regularisers", overrides: { init: "ibp" } },
+  { name: "vanilla_bn", label: "batch norm only", role: "phenomenon", help: "torch's initialisation, batch norm on every layer, no regularisers", overrides: { init: "default", reg_weight: 0 } },
+  { name: "fast_no_init", label: "without init", role: "ablation", help: "batch norm and regularisers with torch's initialisation", overrides: { init: "default" } },
+];
+const chart = (id: string, title: string, kind: string, more: Partial<ChartSpec> = {}): ChartSpec => ({ id, title, kind, subtitle: "", unit: "", scale: "linear", group: "", tab: "", per_run: false, components: null, ...more });
+const LAYERS = ["ReLU 1", "ReLU 2", "ReLU 3", "ReLU 4", "ReLU 5", "ReLU 6", "output"];
+const CHARTS = [
+  chart("errors", "Error", "line", { unit: "%", subtitle: "line certified, dashes clean; shaded: unknown" }),
+  chart("bound_width", "Bound width by layer", "line", { scale: "log", subtitle: "mean half-width", group: "explosion", tab: "width", components: LAYERS }),
+  chart("bound_now", "Width now, layer by layer", "bars", { scale: "log", group: "explosion", tab: "bars" }),
+  chart("width_map", "Width as a map", "heatmap", { group: "explosion", tab: "map" }),
+  chart("relus", "ReLU states", "area", { per_run: true, subtitle: "shares of one layer", components: LAYERS }),
+  chart("schedules", "Radius and learning rate", "line", { subtitle: "ε (line), learning rate (right)" }),
+  chart("losses", "Loss", "line", { scale: "log" }),
+  chart("margins", "Certified margins", "histogram", { unit: "logit", subtitle: "certified right of 0" }),
+  chart("pictures", "Probe images", "image", { per_run: true }),
+];
+const noise = (i: number, k: number): number => Math.sin(i * 12.9898 + k * 78.233) * 43758.5453 % 1;
+
+export interface FakeOptions {
+  runs: boolean;
+  charts: number;
+  step: number;
+  crowd: boolean;
+  fail: boolean;
+  speed: number;
+}
+
+export class FakeTransport implements Transport {
+  private cb: (message: unknown, buffers: ArrayBufferView[]) => void = () => undefined;
+  private view = "";
+  private n = 0;
+  private wishes: Record<string, ChartWish> = {};
+  private at: number | null = null;
+  private active = true;
+  private step: number;
+  private state = "running";
+  private arms: string[];
+  private values: Values;
+  private seq = 10;
+  private interventions: Intervention[] = [];
+  private timer: ReturnType<typeof setInterval>;
+  private silent = false;
+
+  constructor(private options: FakeOptions) {
+    this.step = options.step;
+    this.arms = options.runs ? ["fast", "vanilla_bn"] : [];
+    this.values = Object.fromEntries(CONTROLS.map((c) => [c.name, c.default]));
+    if (options.runs) {
+      this.did(870, { epsilon: 0.08 }, { epsilon: 0.1 });
+      this.did(1870, { epsilon: 0.1 }, { epsilon: 0.12 });
+      this.values["epsilon"] = 0.12;
+      if (options.crowd) for (let i = 0; i < 12; i++) this.did(1200 + i * 9, { tolerance: 0.5 }, { tolerance: 0.5 + i / 100 });
+    }
+    this.timer = setInterval(() => {
+      if (this.state === "running" && this.arms.length) this.step = Math.min(4700, this.step + options.speed);
+      if (this.active && this.view) this.frame();
+    }, 250);
+  }
+
+  private did(step: number, old: Values, now: Values, outcome: Intervention["outcome"] = "applied", reason = "", run?: string, seq?: number): void {
+    for (const arm of run ? [run] : this.arms) this.interventions.push({ run: arm, seq: seq ?? this.seq++, kind: "set", old, new: now, step, at_step: null, outcome, reason, source: "panel", time: Date.now() / 1000 });
+  }
+
+  onMessage(cb: (message: unknown, buffers: ArrayBufferView[]) => void): void {
+    this.cb = cb;
+  }
+
+  close(): void {
+    clearInterval(this.timer);
+  }
+
+  hush(): void {
+    this.silent = true;
+  }
+
+  send(raw: object): void {
+    if (this.silent) return;
+    const message = raw as Record<string, unknown> & { type: string; view: string };
+    this.view = message.view;
+    if (message.type === "hello") this.post(this.spec());
+    if (message.type === "view") {
+      this.wishes = message["charts"] as Record<string, ChartWish>;
+      this.at = message["at"] as number | null;
+      this.active = message["active"] as boolean;
+      this.frame();
+    }
+    if (message.type === "request") this.answer(message["id"] as number, message["op"] as string, message["args"] as Record<string, unknown>);
+  }
+
+  private post(message: object, buffer?: Float32Array): void {
+    if (this.silent) return;
+    queueMicrotask(() => { this.cb({ view: this.view, ...message }, buffer ? [new DataView(buffer.buffer)] : []); });
+  }
+
+  private answer(id: number, op: string, args: Record<string, unknown>): void {
+    const reply = (result: unknown): void => { this.post({ type: "reply", id, ok: true, result }); };
+    if (op === "start") {
+      this.arms = args["arms"] as string[];
+      this.step = 0;
+      this.interventions = [];
+      this.state = "running";
+      reply({ runs: this.arms });
+    } else if (op === "set") {
+      const values = args["values"] as Values;
+      const [name, value] = Object.entries(values)[0] as [string, Value];
+      const seq = this.seq++;
+      reply({ commands: Object.fromEntries((args["runs"] as string[]).map((r) => [r, seq])) });
+      const high = CONTROLS.find((c) => c.name === name)?.max;
+      setTimeout(() => {
+        for (const run of args["runs"] as string[]) {
+          if (typeof value === "number" && high != null && value > high) this.did(this.step, {}, values, "refused", `${name} must lie between 0 and ${String(high)}; got ${String(value)}.`, run, seq);
+          else this.did(this.step, { [name]: this.values[name] ?? null }, values, "applied", "", run, seq);
+        }
+        if (!(typeof value === "number" && high != null && value > high)) this.values[name] = value;
+        this.frame();
+      }, name === "kappa" ? 4000 : 60);
+    } else if (op === "pause" || op === "resume" || op === "stop") {
+      this.state = { pause: "paused", resume: "running", stop: "stopped" }[op];
+      reply({ commands: {} });
+      this.frame();
+    } else if (op === "runs") reply({ runs: this.arms.map((a, i) => ({ id: a, arm: a, label: a, state: this.state, started: Date.now() / 1000 - 300 - i, group: "g", steps: 4700, step: this.step, seed: 3 })) });
+    else if (op === "mlflow") reply({ url: null, command: "mlflow ui --backend-store-uri sqlite:///.workbench/mlflow.db" });
+    else if (op === "figure") reply({ html: "<h1>figure</h1>" });
+    else reply({ commands: {}, runs: this.arms });
+  }
+
+  private spec(): object {
+    return {
+      type: "spec", protocol: 1,
+      experiment: { id: "drawn/ibp", title: "Fast certified IBP", subtitle: "bounds explode at initialisation; a short warm-up keeps them tight", phenomenon: "At initialisation the bounds grow by a factor a layer, so that the certified loss is astronomically large.", remedy: "An initialisation that keeps widths constant, batch norm on every layer and two warm-up regularisers.", paper: { title: "Fast Certified Robust Training with Short Warmup", venue: "NeurIPS", year: 2021, url: "https://arxiv.org/abs/2103.17268" }, reconstruction: "", notes: ["With batch norm everywhere the initialisation does not change the bounds at step 0."] },
+      controls: CONTROLS, arms: ARMS,
+      presets: [{ name: "smoke", help: "a few steps, to see that it works", steps: 8, arms: [], overrides: {} }, { name: "tour", help: "a few minutes on two cores", steps: 4700, arms: ["fast", "vanilla_bn"], overrides: {} }, { name: "full", help: "all images", steps: 46900, arms: [], overrides: {} }],
+      defaults: { preset: "tour", arms: ["fast", "vanilla_bn"], seed: 3 },
+      actions: [{ name: "shock", label: "Shock the weights", help: "adds noise to every weight once" }], probes: [{ name: "attack", label: "Strong attack", help: "200 PGD steps on 500 images, isolated from training" }],
+      charts: this.charts(), store: ".workbench",
+    } satisfies Omit<Spec, "view">;
+  }
+
+  private charts(): ChartSpec[] {
+    if (this.options.charts <= CHARTS.length) return CHARTS.slice(0, this.options.charts);
+    return Array.from({ length: this.options.charts }, (_, i) => ({ ...chart(`errors${String(i)}`, `Error ${String(i + 1)}`, "line", { unit: "%" }) }));
+  }
+
+  private frame(): void {
+    const parts: number[][] = [];
+    let offset = 0;
+    const put = (values: number[]): Slot => {
+      parts.push(values);
+      offset += values.length;
+      return [offset - values.length, values.length];
+    };
+    const charts = Object.keys(this.wishes).map((id) => this.chart(id, put));
+    const step = this.step;
+    const runs: Run[] = this.arms.map((arm) => ({
+      id: arm, arm, label: ARMS.find((a) => a.name === arm)?.label ?? arm, color: ARMS.findIndex((a) => a.name === arm), state: this.options.fail && arm === "vanilla_bn" ? "failed" : step >= 4700 ? "finished" : this.state,
+      message: this.options.fail && arm === "vanilla_bn" ? "RuntimeError: the loss is not finite at step 2,101 (probability tensor contains inf)" : "", step, steps: 4700, rate: 38.2, eta_s: (4700 - step) / 38.2, seed: 3, preset: "tour", started: 0,
+      exact: { ok: true, text: "replays bit for bit" }, values: this.values, pending: [], launch: this.values,
+    }));
+    const findings: Finding[] = this.arms.includes("vanilla_bn") && step > 120 ? [
+      { run: "vanilla_bn", key: "a", id: "exploded_bounds", title: "exploded bounds", first: 120, last: Math.min(step, 910), severity: "serious", sentence: "The last hidden layer's bounds are 8.7×10⁴ times as wide as the first's.", remedy: "Try the IBP initialisation with batch norm on every layer, or a longer ramp.", signals: [], charts: ["bound_width", "errors"] },
+      ...(step > 1640 ? [{ run: "vanilla_bn", key: "b", id: "inactive_units", title: "inactive units", first: 1640, last: null, severity: "warning", sentence: "83 % of the units of layer 4 can never fire inside the box.", remedy: "Try batch norm on every layer or the ReLU term.", signals: [], charts: ["relus"] }] : []),
+    ] : [];
+    const log: LogLine[] = this.arms.map((run) => ({ run, time: Date.now() / 1000, step: 0, level: "info", text: "running" }));
+    this.n += 1;
+    const head: Omit<Frame, "view"> = { type: "frame", n: this.n, full: true, full_n: this.n, at: this.at, time: Date.now() / 1000, runs, charts, findings, interventions: this.interventions, log, notice: null };
+    this.post(head, Float32Array.from(parts.flat()));
+  }
+
+  private chart(id: string, put: (v: number[]) => Slot): ChartData {
+    const wish = this.wishes[id];
+    const spec = this.charts().find((c) => c.id === id);
+    const [lo, hi] = wish?.range ?? [0, 4700];
+    const width = Math.max(2, Math.round(wish?.width ?? 300));
+    const xs: number[] = [];
+    for (let i = 0; i < width; i++) {
+      const s = lo + ((hi - lo) * i) / (width - 1);
+      if (s <= this.step) xs.push(s);
+    }
+    const head = { id, version: this.n, empty: xs.length ? null : "Waiting for the first value of loss.", xdomain: [lo, hi] as [number, number], ydomain: null, scale: spec?.scale ?? "linear", unit: spec?.unit ?? "", references: [] };
+    const series = (run: string, label: string, f: (s: number, i: number) => number, more: Partial<LineSeries> = {}, spread = 0): LineSeries => {
+      const mean = xs.map(f);
+      const wide = spread > 0 ? mean.map((v, i) => v * spread * (1 + Math.abs(noise(i, 3)))) : null;
+      return { key: `${run}:${label}:${String(more.shade ?? 1)}`, run, label, signal: label, color: { run: ARMS.findIndex((a) => a.name === run) }, shade: 1, dash: false, axis: "left", mean: put(mean), lo: wide && put(mean.map((v, i) => v - (wide[i] ?? 0))), hi: wide && put(mean.map((v, i) => v + (wide[i] ?? 0))), gaps: mean.some((v) => !Number.isFinite(v)), nonfinite: [], ...more };
+    };
+    const lines = (kind: "line" | "area", all: LineSeries[], bands: { lo: string; hi: string; run: string }[] = [], more: object = {}): ChartData => ({ ...head, kind, x: { at: put(xs.map((x) => x - lo)), base: lo }, series: all, bands, ...more });
+    const each = <T>(f: (arm: string, k: number) => T[]): T[] => this.arms.flatMap((a, k) => f(a, k));
+    if (id.startsWith("errors")) {
+      const all = each((a, k) => [
+        series(a, "certified", (s, i) => (a === "fast" ? 24 + 70 * Math.exp(-s / 1900) : 60 + 38 * Math.exp(-s / 2600)) + noise(i, k), {}, 0.012),
+        series(a, "clean", (s, i) => (a === "fast" ? 18 + 42 * Math.exp(-s / 900) : 45 + 30 * Math.exp(-s / 1200)) + noise(i, k + 4), { dash: true }),
+      ]);
+      return lines("line", all, this.arms.map((a) => ({ lo: `${a}:clean:1`, hi: `${a}:certified:1`, run: a })), { ydomain: [0, 100], references: [{ value: 90, label: "constant guess" }] });
+    }
+    const wide = (a: string, l: number, s: number, i: number): number => Math.exp((a === "fast" ? -2 + l * 0.1 : -1.5 + l * 1.4 * Math.exp(-s / 2500)) + noise(i, l) * 0.16);
+    if (id === "bound_width") return lines("line", each((a) => LAYERS.map((_, l) => series(a, LAYERS[l] ?? "", (s, i) => wide(a, l, s, i), { shade: (l + 1) / 7 }))), [], { references: [{ value: 0.1, label: "input" }] });
+    if (id === "bound_now") return { ...head, kind: "bars", step: this.step, labels: LAYERS, series: this.arms.map((a, k) => ({ key: a, run: a, label: a, color: { run: k }, values: put(LAYERS.map((_, l) => wide(a, l, this.at ?? this.step, 1))) })) };
+    if (id === "width_map") return { ...head, kind: "heatmap", rows: LAYERS, x: { at: put(xs), base: 0 }, values: put(LAYERS.flatMap((_, l) => xs.map((s, i) => Math.log10(wide("vanilla_bn", l, s, i))))), vdomain: [-1, 4] };
+    if (id === "relus") {
+      const run = wish?.run ?? this.arms[0] ?? "fast";
+      const act = (s: number): number => 0.3 + 0.12 * Math.sin(s / 900);
+      const uns = (s: number): number => 0.28 + 0.08 * Math.cos(s / 1400);
+      return lines("area", [series(run, "active", act, { color: { token: "blue" } }), series(run, "unstable", uns, { color: { token: "ink2" } }), series(run, "inactive", (s) => 1 - act(s) - uns(s), { color: { token: "orange" } })], [], { ydomain: [0, 1], component: wish?.component ?? 6, run });
+    }
+    if (id === "schedules") return lines("line", each((a) => [series(a, "ε", (s) => (s < 2000 ? (s / 2000) * 0.1 : s < 2600 ? 0.1 : 0.12)), series(a, "learning rate", (s) => (s < 3000 ? 5e-4 : 1e-4), { axis: "right", dash: true })]));
+    if (id === "losses") return lines("line", each((a, k) => [series(a, "robust loss", (s, i) => (a === "fast" ? 1.2 : 2.4) * (1 + 30 * Math.exp(-s / 300)) * (1 + 0.1 * noise(i, k)), {}, 0.12), series(a, "clean", (s, i) => (a === "vanilla_bn" && s > 2000 && s < 2300 ? Infinity : i % 3 ? NaN : 0.4 + 2 * Math.exp(-s / 700)), { dash: true, nonfinite: a === "vanilla_bn" ? [2001, 2050, 2101, 2200] : [] })]), [], { references: [{ value: 2.302585, label: "ln 10: a constant guess" }] });
+    if (id === "margins") return { ...head, kind: "histogram", step: this.step, edges: [-10, 10, 40], series: this.arms.map((a, k) => ({ key: a, run: a, label: a, color: { run: k }, counts: put(Array.from({ length: 40 }, (_, i) => Math.round(60 * Math.exp(-((i - (k ? 12 : 22)) ** 2) / 40)))) })) };
+    return { ...head, kind: "image", step: this.step, run: this.arms[0] ?? null, images: Array.from({ length: 8 }, (_, k) => ({ label: `probe ${String(k + 1)}`, caption: k % 3 ? "certified" : "not certified", width: 28, height: 28, channels: 1, data: put(Array.from({ length: 784 }, (__, p) => Math.max(0, Math.min(1, 0.5 + 0.5 * Math.sin((p % 28) / (2 + k)) * Math.cos(Math.floor(p / 28) / 4))))) })) };
+  }
+}

@@ -1,0 +1,122 @@
+"""Runs in processes of their own: launched, queued, steered from outside, killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+import workbench
+from workbench.runs import Store, launch, spare, start_queued
+
+LONG = {"steps": 100_000, "probe_images": 20, "epoch_images": 20, "final_images": 20, "run.flush_ms": 50}
+
+
+@pytest.fixture(autouse=True)
+def _no_spares_and_no_mirror(monkeypatch):
+    monkeypatch.setenv("WORKBENCH_SPARES", "0")
+
+
+def start(**options):
+    values = {**LONG, "tracking": "off", **options.pop("overrides", {})}
+    return launch("certified/ibp", arm="fast", preset="smoke", overrides=values, **options)
+
+
+@pytest.fixture
+def run():
+    made = start()
+    until(lambda: made.step >= 3, made)
+    yield made
+    if not made.ended:
+        made.stop()
+    made.wait(60)
+
+
+def until(true, run):
+    end = time.monotonic() + 90
+    while not true():
+        log = run.dir.log.read_text() if run.dir.log.exists() else ""
+        assert time.monotonic() < end, f"{run!r}\n{log}"
+        assert run.state not in ("failed", "lost"), f"{run.message}\n{log}"
+        time.sleep(0.05)
+
+
+def test_a_run_is_steered_from_another_process_and_leaves_a_complete_record(run):
+    record = run.wait_outcome(run.set(epsilon=0.2))
+    assert (record.outcome, record.old, record.new) == ("applied", {"epsilon": 0.1}, {"epsilon": 0.2})
+    until(lambda: run.step > record.step + 2, run)
+    points = run["eps_target"]
+    assert set(points.values[points.steps < record.step]) == {0.1}
+    assert set(points.values[points.steps >= record.step]) == {0.2}
+    saved = run.wait_outcome(run.checkpoint())
+    until(lambda: run.step >= 0 and run.reader.checkpoints(), run)
+    row = run.reader.checkpoints()[0]
+    assert row.step == saved.step
+    assert (run.dir.checkpoints / row.path).stat().st_size == row.size
+    assert run.wait_outcome(run.stop()).outcome == "applied"
+    assert run.wait(60) == "stopped"
+    assert "model.network.0.weight" in run.reader.meta["weights"]
+    assert run.reader.meta["environment"]["packages"]["torch"]
+
+
+def test_the_worker_is_named_after_its_run(run):
+    pid = run.reader.meta["pid"]
+    with open(f"/proc/{pid}/cmdline", "rb") as file:
+        assert file.read().decode().startswith(f"workbench {run.id}")
+
+
+def test_a_killed_worker_is_lost_at_once_and_its_data_stay(run):
+    step = run.step
+    os.kill(run.reader.meta["pid"], signal.SIGKILL)
+    end = time.monotonic() + 20
+    while run.state != "lost" and time.monotonic() < end:
+        time.sleep(0.02)
+    assert run.state == "lost"
+    assert run["loss"].steps[-1] >= step
+    assert str(run.dir.log) in run.message
+    with pytest.raises(workbench.cards.NotAllowed, match="is lost"):
+        run.set(epsilon=0.2)
+
+
+def test_more_runs_than_there_is_room_for_wait_their_turn(monkeypatch):
+    monkeypatch.setenv("WORKBENCH_MAX_RUNS", "1")
+    first, second = start(), start(overrides={"steps": 5})
+    until(lambda: first.step >= 0, first)
+    assert second.state == "queued"
+    first.stop()
+    until(lambda: second.ended, second)
+    assert (first.state, second.state) == ("stopped", "finished")
+
+
+def test_a_run_taken_by_a_spare_has_the_bits_of_a_cold_one(monkeypatch):
+    cold = start(overrides={"steps": 8})
+    assert cold.wait(90) == "finished"
+    monkeypatch.setenv("WORKBENCH_SPARES", "1")
+    spare.warm(1)
+    end = time.monotonic() + 90
+    while not list(spare.folder().glob(f"{spare.key()}-*.sock")) and time.monotonic() < end:
+        time.sleep(0.1)
+    warm = start(overrides={"steps": 8})
+    assert warm.wait(60) == "finished"
+    assert warm.notes.get("worker")["spare"]
+    assert warm.reader.meta["weights"] == cold.reader.meta["weights"]
+    assert warm["loss"].values.tolist() == cold["loss"].values.tolist()
+
+
+def test_a_second_worker_for_a_run_is_refused(run):
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-m", "workbench.steering.worker", str(run.dir.path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "Another worker" in done.stderr
+    assert run.state == "running"
+
+
+def test_starting_what_is_queued_twice_starts_it_once(run):
+    start_queued(Store.find())
+    start_queued(Store.find())
+    assert run.state == "running"
