@@ -50,7 +50,7 @@ format: setup ## let ruff rewrite what it can
 	$(RUN) ruff format .
 
 bench: setup ## measure, side by side with what one would use otherwise; prints a table
-	$(RUN) pytest tests/benchmarks -m benchmark -s --timeout 0
+	$(RUN) tests.benchmarks
 
 record: setup ## record anew the journals that the detectors' tests read
 	$(BIN)/python scripts/record.py

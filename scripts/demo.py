@@ -38,7 +38,9 @@ def main() -> int:
         run = launch(EXPERIMENT, arm=arm, preset=asked.preset, overrides={"steps": asked.steps}, group=group)
         run.set(MOVED, at_step=move, source="demo")
         runs.append(run)
-    console.print(f"Two arms, the same images in the same order; epsilon moves to {MOVED['epsilon']:g} at step {move:,}.")
+    console.print(
+        f"Two arms, the same images in the same order; epsilon moves to {MOVED['epsilon']:g} at step {move:,}."
+    )
     console.print(f"Store: {runs[0].dir.path.parent}\n")
     follow(runs)
     return summary(runs, time.monotonic() - started)
@@ -51,8 +53,12 @@ def summary(runs: list[Run], seconds: float) -> int:
         for finding in run.findings:
             console.print(finding_line(run, finding))
     names = ("clean_err", "pgd_err", "certified_err", "loss")
-    rows = [(run.label, *(f"{_last(run, n):.1f}" for n in names), sparkline(run["certified_err"].values)) for run in runs]
-    console.print(table(("arm", "clean error %", "attacked %", "certified %", "loss", "certified error over time"), rows))
+    rows = [
+        (run.label, *(f"{_last(run, n):.1f}" for n in names), sparkline(run["certified_err"].values)) for run in runs
+    ]
+    console.print(
+        table(("arm", "clean error %", "attacked %", "certified %", "loss", "certified error over time"), rows)
+    )
     from workbench.tracking import sync, ui_command
 
     store = Store.find()

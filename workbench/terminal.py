@@ -46,8 +46,8 @@ def state_text(state: str) -> Text:
 def table(columns: Iterable[str], rows: Iterable[Sequence[Any]], title: str = "") -> Table:
     """A quiet table."""
     made = Table(box=None, header_style="bold", title=title or None, title_justify="left", padding=(0, 2, 0, 0))
-    for name in columns:
-        made.add_column(name, overflow="fold")
+    for place, name in enumerate(columns):
+        made.add_column(name, overflow="fold", no_wrap=place == 0)
     for row in rows:
         made.add_row(*(c if isinstance(c, Text) else str(c) for c in row))
     return made

@@ -28,8 +28,8 @@ def names() -> list[str]:
     return sorted(found, key=lambda n: importlib.import_module(f"tests.benchmarks.rows.{n}").NUMBER)
 
 
-def measure(name: str, *, quick: bool) -> dict[str, object]:
-    """Run one benchmark in a process of its own; raises `SystemExit` with its last words if it fails."""
+def measure(name: str, *, quick: bool) -> dict[str, object] | None:
+    """Run one benchmark in a process of its own; None if it failed (its traceback is on the terminal)."""
     began = {"date": time.strftime("%Y-%m-%d %H:%M"), "load": machine.load()}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         answer = Path(folder) / "row.json"
@@ -41,7 +41,7 @@ def measure(name: str, *, quick: bool) -> dict[str, object]:
         code = f"from tests.benchmarks.__main__ import one; one({name!r}, {quick!r}, {str(answer)!r})"
         done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, env=environment)
         if done.returncode:
-            raise SystemExit(f"The benchmark {name} failed; the others can be run by name: {', '.join(names())}")
+            return None
         return {**began, "row": json.loads(answer.read_text())}
 
 
@@ -65,15 +65,21 @@ def main() -> None:
         parser.error(f"there is no benchmark {unknown[0]}; there are: {', '.join(names())}")
     results = {"machine": machine.machine(), "versions": machine.versions(), "rows": {}}
     console = Console(width=None if sys.stdout.isatty() else 120)
+    failed = []
     for name in asked.names or names():
         console.print(f"[dim]{name} …[/]")
-        results["rows"][name] = measure(name, quick=asked.quick)
+        if (found := measure(name, quick=asked.quick)) is None:
+            failed.append(name)
+            continue
+        results["rows"][name] = found
         if not asked.quick:
             report.keep(results, names())
     console.print(report.table(results))
-    if not asked.quick:
+    if not asked.quick and results["rows"]:
         report.PAGE.parent.mkdir(exist_ok=True)
         report.PAGE.write_text(report.page(report.read()))
+    if failed:
+        sys.exit(f"Not measured, for the reasons above: {', '.join(failed)}.")
 
 
 if __name__ == "__main__":

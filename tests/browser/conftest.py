@@ -36,7 +36,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("lab")
     store = folder / ".workbench"
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")
-    own = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "IPYTHONDIR": "ipython", "JUPYTER_RUNTIME_DIR": "rt"}
+    own = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "IPYTHONDIR": "ipython",
+        "JUPYTER_RUNTIME_DIR": "rt",
+    }
     env = os.environ | {k: str(folder / "jupyter" / v) for k, v in own.items()}
     env |= {"WORKBENCH_HOME": str(store), "WORKBENCH_SPARES": "2"}
     log = folder / "lab.log"

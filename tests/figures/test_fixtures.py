@@ -55,4 +55,6 @@ def test_the_live_chart_and_the_plotly_figure_are_drawn_from_the_same_frame(char
         offset, length = line["mean"]
         sent = np.frombuffer(buffer, "<f4")[offset : offset + length]
         drawn = next(t for t in fig.data if t.name == line["label"])
-        assert np.nansum(np.asarray(drawn.y, dtype=float)) == pytest.approx(float(sent[np.isfinite(sent)].sum()), rel=1e-4)
+        assert np.nansum(np.asarray(drawn.y, dtype=float)) == pytest.approx(
+            float(sent[np.isfinite(sent)].sum()), rel=1e-4
+        )

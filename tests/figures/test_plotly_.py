@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -59,7 +61,7 @@ def test_findings_tint_a_range_and_applied_interventions_stand_as_lines(runs):
 
 def test_the_page_works_alone_with_plotly_inside_and_nothing_fetched(runs):
     page = html(figure(chart_data(CARD, runs, CARD.views[0])))
-    assert page.lstrip().startswith("<html>")
+    assert page[:200].startswith("<!doctype html>")
     assert len(page) > 3_000_000
-    assert "cdn.plot.ly" not in page.split("<body>")[1].split("Plotly.newPlot")[-1]
-    assert '<script src="http' not in page
+    fetched = re.findall(r"<(?:script|link)[^>]*(?:src|href)=.{0,80}", page)
+    assert fetched == []

@@ -105,6 +105,43 @@ def test_inside_an_accumulation_window_controls_wait_for_its_end():
     assert workbench.run().interventions[0].step == 6
 
 
+class Growing:
+    """A loader whose batch size is a control read at each epoch's start."""
+
+    def __init__(self, config):
+        self.config, self.data = config, torch.arange(48, dtype=torch.float32).reshape(12, 4)
+
+    def __len__(self):
+        return 12 // self.config.batch_size
+
+    def __iter__(self):
+        return iter(self.data.split(self.config.batch_size))
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 4), (4, 2)])
+def test_a_batch_size_moved_at_an_epoch_changes_the_number_of_batches(before, after):
+    @dataclass
+    class Batched(Knobs):
+        batch_size: int = control(before, min=1, max=12, when="stage", stage="epoch")
+
+    class Sized(Lit):
+        def training_step(self, batch, batch_idx):
+            sizes_seen.append(len(batch))
+            return super().training_step(batch, batch_idx)
+
+    class Moving(workbench.Steering):
+        def on_train_start(self, *args):
+            super().on_train_start(*args)
+            workbench.run().set(batch_size=after)
+
+    sizes_seen = []
+    config = Batched()
+    trainer(Moving(config, mlflow=False)).fit(Sized(config), Growing(config), loader())
+    first = 12 // before
+    assert sizes_seen[:first] == [before] * first
+    assert sizes_seen[first:] == [after] * (2 * (12 // after))
+
+
 def test_without_a_config_the_optimizer_is_still_steered():
     class Moving(workbench.Steering):
         def on_train_start(self, *args):

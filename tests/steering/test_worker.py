@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -63,8 +64,7 @@ def test_a_run_is_steered_from_another_process_and_leaves_a_complete_record(run)
 
 def test_the_worker_is_named_after_its_run(run):
     pid = run.reader.meta["pid"]
-    with open(f"/proc/{pid}/cmdline", "rb") as file:
-        assert file.read().decode().startswith(f"workbench {run.id}")
+    assert Path(f"/proc/{pid}/cmdline").read_text().startswith(f"workbench {run.id}")
 
 
 def test_a_killed_worker_is_lost_at_once_and_its_data_stay(run):

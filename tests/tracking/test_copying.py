@@ -39,7 +39,7 @@ def test_a_finished_run_is_found_with_curve_parameters_interventions_and_finding
     tags = copied.data.tags
     assert tags["workbench.run_id"] == run.id
     assert tags["workbench.group"] == "g1"
-    assert "loss jumped." in tags["finding.spike  5"]
+    assert "loss jumped." in tags["finding.spike 5"]
     assert tags["intervention.0001"] == "step 200: epsilon 0.1 → 0.2 (notebook, applied)"
     assert "| 200 | epsilon 0.1 → 0.2 | notebook | applied |" in tags["mlflow.note.content"]
     assert history(client, copied.info.run_id, "control/epsilon") == {0: 0.1, 199: 0.1, 200: 0.2, 399: 0.2}

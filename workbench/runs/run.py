@@ -138,7 +138,7 @@ class Run:
     def message(self) -> str:
         """Why it ended as it did, in one sentence; empty if there is nothing to say."""
         if self.state == "lost":
-            return f"The worker's process ended without a word (killed, or out of memory?); its last output: {self.dir.log}"
+            return f"The worker's process ended without a word (killed, out of memory?). Its last output: {self.dir.log}"
         return str(self.reader.message or "")
 
     @property
@@ -318,6 +318,12 @@ class Run:
         while (state := self.state) not in FINAL and (end is None or time.monotonic() < end):
             time.sleep(0.05)
         return state
+
+    async def reached(self, step: int) -> Run:
+        """Wait, without blocking the kernel, until `step` is recorded or the run has ended."""
+        while self.step < step and not self.ended:  # noqa: ASYNC110 (what is awaited happens in another process)
+            await asyncio.sleep(0.1)
+        return self
 
     async def finished(self) -> Run:
         """Wait, without blocking the kernel, until the run has ended; `RunFailed` says why it did not end well."""

@@ -70,7 +70,9 @@ class Steering(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._epoch_over = False
         if self.session is not None:
-            self.session.stage("epoch", trainer.current_epoch)
+            # Of the first epoch Lightning has made the loader's iterator before this hook, of all others it does after.
+            self.session.stage("epoch", trainer.current_epoch, open_to_commands=self._batch > 0)
+            _follow_batch_size(trainer)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -172,6 +174,25 @@ def _optimizers(trainer: pl.Trainer, config: Any) -> dict[str, Any]:
     named = dict(zip(names, optimizers, strict=True))
     schedules = {f"schedule_{i}": c.scheduler for i, c in enumerate(trainer.lr_scheduler_configs)}
     return {**named, **schedules}
+
+
+def _follow_batch_size(trainer: pl.Trainer) -> None:
+    """Let the epoch have as many batches as its loader says now: a batch size may just have moved.
+
+    Lightning reads the length once; left alone, an epoch with smaller batches would end early and one with larger ones
+    would never see its last batch. The names are private, this is the one place that knows them.
+    """
+    loop = trainer.fit_loop
+    loader: Any = trainer.train_dataloader
+    if loop._combined_loader is None or not hasattr(loader, "__len__") or trainer.limit_train_batches != 1.0:
+        return
+    batches = len(loader)
+    if batches == loop.max_batches:
+        return
+    loop.max_batches = batches
+    loop._combined_loader.limits = [batches]
+    if isinstance(trainer.val_check_interval, float):
+        trainer.val_check_batch = max(1, int(batches * trainer.val_check_interval))
 
 
 def _length(trainer: pl.Trainer) -> int | None:

@@ -233,9 +233,14 @@ class Session:
             if step % every == 0:
                 self._look(name)
 
-    def stage(self, name: str, index: int) -> None:
-        """Mark the boundary of a stage (epoch, task); controls declared for it take effect now."""
+    def stage(self, name: str, index: int, *, open_to_commands: bool = True) -> None:
+        """Mark the boundary of a stage (epoch, task); controls declared for it take effect now.
+
+        `open_to_commands` is False for a boundary at which it is too late to change them.
+        """
         self.writer.event("stage", {"name": name, "index": index}, step=self._step)
+        if not open_to_commands:
+            return
         self._receive()
         if self.desk.waiting:
             self._apply(self.desk.due(self._step, stage=name))
@@ -250,7 +255,8 @@ class Session:
     def _apply(self, commands: list[Any]) -> None:
         if not commands:
             return
-        records = self.desk.decide(commands, self._step, paused=self.paused)
+        halting = self.paused or self._budget is not None
+        records = self.desk.decide(commands, self._step, paused=halting)
         self.writer.record_commands(records)
         for record in records:
             if record.outcome == "applied":

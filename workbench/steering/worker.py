@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 import warnings
+from typing import Any
 
 from workbench.cards import Card, WorkbenchError
 from workbench.journal import RunDir
@@ -41,10 +42,16 @@ def _train(run: Run) -> int:
     try:
         with contextlib.ExitStack() as stack:
             try:
-                session = stack.enter_context(_session(run, card))
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always")
+                    config = restored(card, run.config)
+                said = [str(w.message) for w in caught]
+                session = stack.enter_context(_session(run, card, config))
             except WorkbenchError as error:  # another worker holds the run, or its folder cannot be used
                 print(error, file=sys.stderr)
                 return 2
+            for text in said:
+                session.writer.event("warning", {"text": text})
             _mirror(run)
             train(session, card)
     except Exception:  # noqa: BLE001 (the session has recorded it as the failure of the run)
@@ -53,13 +60,13 @@ def _train(run: Run) -> int:
     return 0
 
 
-def _session(run: Run, card: Card) -> Session:
+def _session(run: Run, card: Card, config: Any) -> Session:
     from workbench.detectors import load
 
     _threads(run)
     return Session(
         run.dir,
-        restored(card, run.config),
+        config,
         tree=run.config,
         detectors=tuple(load(card)),
         actions=tuple(a.name for a in card.actions),

@@ -76,7 +76,7 @@ def tags(run: Run, non_finite: Mapping[str, str]) -> dict[str, str]:
         elif name in _SHOWN and value is not None:
             found[f"environment.{name}"] = short(value, 500)
     for finding in run.reader.findings():
-        found[f"finding.{finding.id} {finding.subject or ''} {finding.first}"] = (
+        found[" ".join(("finding." + finding.id, finding.subject, str(finding.first))).replace("  ", " ")] = (
             f"{span(finding)}: {finding.sentence} To try: {finding.remedy}"
         )
     applied = [r for r in run.reader.commands() if r.kind in ("set", "action")]

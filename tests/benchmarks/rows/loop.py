@@ -141,6 +141,7 @@ def _mlflow(folder: str) -> Iterator[tuple[Callable[[int, tuple[float, ...]], No
             )
 
         yield metric, together
+    os.environ.pop("MLFLOW_TRACKING_URI", None)  # set by mlflow for child processes: the mirror has its own
 
 
 def _mirrored(training: Training, steps: int, rounds: int) -> tuple[dict[str, list[Block]], str]:

@@ -307,7 +307,7 @@ export class LinePlot implements Plot {
       ctx.fillStyle = theme.color("ink3");
       ctx.textAlign = "right";
       const under = y - bbox.top < 14 * pxRatio;
-      if (Math.abs(y - above) > 11 * pxRatio) label(ctx, r.label, bbox.left + bbox.width - 2 * pxRatio, y + (under ? 10 : -4) * pxRatio, theme.color("bg"));
+      if (Math.abs(y - above) > 11 * pxRatio && ctx.measureText(r.label).width < bbox.width * 0.45) label(ctx, r.label, bbox.left + bbox.width - 2 * pxRatio, y + (under ? 10 : -4) * pxRatio, theme.color("bg"));
       above = y;
     }
     const x = at == null ? NaN : u.valToPos(at, "x", true);

@@ -31,7 +31,7 @@ export class Tip {
     );
     text(this.more, left > 0 ? `and ${String(left)} more` : "");
     this.box.hidden = false;
-    const origin = over.offsetLeft + over.parentElement!.offsetLeft;
+    const origin = over.getBoundingClientRect().left - this.place.getBoundingClientRect().left;
     const right = x > over.clientWidth / 2;
     this.box.style.left = right ? "auto" : `${String(origin + x + 12)}px`;
     this.box.style.right = right ? `${String(this.place.clientWidth - origin - x + 12)}px` : "auto";

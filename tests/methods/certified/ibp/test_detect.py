@@ -22,7 +22,7 @@ def columns(run: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     series = {n.split(".")[1]: RECORDED[n] for n in RECORDED.files if n.startswith(f"{run}.")}
     series["relu_unstable"] = 1 - series["relu_active"] - series["relu_inactive"]
     probe = RECORDED["steps.probe"]
-    return {n: (np.arange(len(v)) if len(v) != len(probe) else probe, v.astype(np.float64)) for n, v in series.items()}
+    return {n: (np.arange(len(v)) if len(v) != len(probe) else probe, v) for n, v in series.items()}
 
 
 def findings(run: str) -> dict[str, Finding]:
@@ -85,7 +85,7 @@ def test_infinite_losses_and_widths_are_findings_that_json_can_hold() -> None:
     detectors = load(CARD)
     values = {
         "robust_loss": np.inf, "relu_unstable": np.ones(6), "relu_active": np.zeros(6), "relu_inactive": np.zeros(6),
-        "bound_gain": np.full(7, np.inf), "relative_width": np.full(6, np.nan), "eps": 0.1,
+        "bound_gain": np.full(7, np.inf, np.float32), "relative_width": np.full(6, np.nan, np.float32), "eps": 0.1,
     }  # fmt: skip
     found = [f for k in range(60) for d in detectors if d.id in ALL for f in d.update(k, values)]
     assert {f.id for f in found} == {"exploded_bounds", "all_unstable"}

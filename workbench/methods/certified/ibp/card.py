@@ -304,9 +304,10 @@ CARD = Card(
         "The tightness term holds bounds that are near 1 to 100 times the input's; it does not rescue an explosion.",
         "Certified means certified by interval bounds, margins above 0; a complete verifier would certify more.",
         (
-            "Measured here with seed 0, 6,000 images, after 31 epochs: a ramp of 5 epochs leaves batch norm alone at a "
-            "constant guess (90 %) and fast at 44 % certified error; with a ramp of 20 epochs both train, to 41 % and "
-            "36 %. The remedy is what makes the short ramp possible."
+            "Measured here, seed 0, 6,000 images, certified error on test images: after 31 epochs a ramp of 5 epochs "
+            "leaves batch norm alone at a constant guess (90 %) and fast at 44 %, after 100 epochs at 90 % and 35 %; "
+            "with a ramp of 20 epochs both train, to 41 % and 36 % after 31. The remedy makes the short ramp possible. "
+            "Three seeds of 10 epochs: 68.2 % (deviation 2.6) for fast, 90.0 % for both vanilla arms."
         ),
         (
             "The learning curves of the papers measure the error at the current eps during the ramp, which rises with "

@@ -1,0 +1,87 @@
+"""What every experiment must keep, found by walking: a new method is tested without asking."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from workbench.cards import RESERVED, Card, card, experiments
+from workbench.cards.controls import flat
+from workbench.cards.declarations import KINDS, SHAPES
+from workbench.detectors import load
+from workbench.runs import compose, launch
+
+EXPERIMENTS = experiments()
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_the_card_is_light(experiment):
+    heavy = "{'torch', 'lightning', 'mlflow', 'pandas'} & set(sys.modules)"
+    code = (
+        f"import sys; from workbench.cards import card; card({experiment!r}); sys.exit(repr({heavy}) if {heavy} else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_the_card_agrees_with_itself(experiment):
+    found: Card = card(experiment)
+    signals = {s.name for s in found.signals}
+    assert len(signals) == len(found.signals)
+    assert {s.shape for s in found.signals} <= set(SHAPES)
+    assert {v.kind for v in found.views} <= set(KINDS)
+    assert len({v.id for v in found.views}) == len(found.views)
+    for view in found.views:
+        names = {s.signal for s in view.lines()} | {n for band in view.bands for n in band}
+        names |= {r.value for r in view.references if isinstance(r.value, str)}
+        assert names <= signals, f"{view.id} draws {names - signals}, which no signal declares"
+    leaves = flat(found.config())
+    assert not {n.split(".")[0] for n in leaves if not n.startswith("optimizer.")} & set(RESERVED)
+    arms = {a.name for a in found.arms}
+    for preset in found.presets:
+        assert set(preset.arms) <= arms
+    for claim in found.claims:
+        assert set(claim.arms) <= arms
+    assert {p.name for p in found.presets} >= {"smoke", "tour", "full"}
+    assert {a.role for a in found.arms} >= {"phenomenon", "remedy"}
+    for c in found.controls.values():
+        assert c.help, f"{c.name} has no help"
+        assert c.check(c.default) == c.default or c.kind == "choice"
+    for signal in found.signals:
+        assert signal.meaning, f"{signal.name} has no meaning"
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_arm_and_preset_composes(experiment):
+    found = card(experiment)
+    for arm in found.arms:
+        for preset in found.presets:
+            assert compose(experiment, arm=arm.name, preset=preset.name)["arm"] == arm.name
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_the_detectors_load_and_need_what_there_is(experiment):
+    found = card(experiment)
+    names = {s.name for s in found.signals} | set(found.controls)
+    for detector in load(found):
+        assert any(detector.wants(n) for n in names), f"{detector.id} needs {detector.needs}, which nobody emits"
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_a_smoke_run_finishes_and_emits_what_the_card_declares(experiment):
+    found = card(experiment)
+    arm = next(a.name for a in found.arms if a.role == "remedy")
+    run = launch(experiment, arm=arm, preset="smoke", overrides={"tracking": "off"})
+    state = run.wait(180)
+    log = run.dir.log.read_text()
+    assert state == "finished", f"{run.message}\n{log}"
+    assert set(run.reader.names()) == {s.name for s in found.signals}, log
+    assert not run.reader.events(["warning", "error"])
+    for name, kind in run.reader.names().items():
+        shape = found.signal(name).shape
+        assert (kind == "scalar") == (shape == "scalar"), name
+        if shape == "vector" and found.signal(name).labels:
+            assert run.reader.array_at(name)[1].shape == (len(found.signal(name).labels),)
