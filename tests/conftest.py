@@ -8,6 +8,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["DO_NOT_TRACK"] = "true"
+os.environ["WORKBENCH_MIRROR"] = "0"  # no mirror process a test, but in the tests of the mirror
 os.environ["WORKBENCH_SPARES"] = "0"  # the tests that need spare workers switch them on
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 

@@ -118,11 +118,13 @@ def runs(experiment: str | None, as_json: bool) -> None:
 
 
 def _row(run: Run, store: Store) -> dict[str, Any]:
+    from workbench.tracking import mlflow_run_id
+
     state, meta = run.state, run.reader.meta
     return {
         "id": run.id, "experiment": run.experiment, "state": state, "step": run.step, "steps": run.steps,
         "started": _started(run.id), "parent": run.parent or None, "seed": run.seed, "arm": run.arm or None,
-        "pid": meta.get("pid"), "mlflow_run_id": run.notes.get("mlflow_run_id"), "store": str(store.path),
+        "pid": meta.get("pid"), "mlflow_run_id": mlflow_run_id(run), "store": str(store.path),
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ from typing import Any
 
 import nbformat
 from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 CHROMIUM = os.environ.get("WORKBENCH_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 PANEL = ".workbench-panel"
@@ -45,18 +47,23 @@ class Lab:
     @contextmanager
     def notebook(self, name: str, cells: Sequence[str]) -> Iterator[Notebook]:
         """A notebook with these cells in a page of its own, file browser closed; gone with its kernel afterwards."""
-        made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+        made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in ("import workbench", *cells)])
         made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(made, self.folder / f"{name}.ipynb")
         base, token = self.url.split("/lab", 1)[0], self.url.rsplit("token=", 1)[1]
         page = self.browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
-        page.set_default_timeout(90_000)
+        page.set_default_timeout(120_000)
         try:
             page.goto(f"{base}/lab/workspaces/{name}/tree/{name}.ipynb?token={token}&reset")
             page.wait_for_selector(".jp-Notebook .jp-Cell .cm-content")
             if page.locator("#jp-left-stack").is_visible():
                 page.keyboard.press("Control+b")
-            yield Notebook(page)
+            notebook = Notebook(page)
+            notebook.ready()
+            yield notebook
+        except Exception:
+            page.screenshot(path=Path(tempfile.gettempdir()) / f"benchmark-{name}.png")  # what it looked like
+            raise
         finally:
             page.context.close()
 
@@ -69,8 +76,20 @@ class Notebook:
 
     def run(self, index: int) -> None:
         """Run a cell, with the keyboard, as its user does; returns before it has run."""
-        self.page.locator(".jp-Notebook .jp-CodeCell").nth(index).locator(".cm-content").click()
+        self._cell(index + 1).locator(".cm-content").click()
         self.page.keyboard.press("Control+Enter")
+
+    def _cell(self, index: int) -> Any:
+        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(index)
+
+    def ready(self) -> None:
+        """Wait for a kernel that answers: Lab may begin with one and go on with another, which forgets its cells."""
+        for _ in range(20):
+            self.run(-1)
+            with suppress(PlaywrightTimeout):
+                self._cell(0).get_by_text(re.compile(r"^\[\d+\]:$")).first.wait_for(timeout=8_000)
+                return
+        raise TimeoutError("the notebook's kernel runs no cell")
 
     def panel(self, state: str) -> None:
         """Wait until a panel is there and in this state, and bring it to the top of the window."""

@@ -44,6 +44,12 @@ def test_controls_are_found_by_dotted_name_with_their_types():
     assert "constant" not in kinds
 
 
+def test_the_methods_own_controls_come_first_and_defaults_are_the_configs():
+    assert next(iter(CONTROLS)) == "epsilon"
+    assert list(CONTROLS)[-1] == "steps"
+    assert CONTROLS["optimizer.lr"].default == 5e-4
+
+
 def test_the_optimizer_of_the_config_decides_which_controls_there_are():
     @dataclass
     class Other(Config):

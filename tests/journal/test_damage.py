@@ -46,15 +46,16 @@ def recorded(folder: Path, *, close: bool = True) -> RunDir:
 @pytest.fixture(scope="module")
 def original():
     with tempfile.TemporaryDirectory() as folder:
-        yield recorded(Path(folder) / "run").journal.read_bytes()
+        yield recorded(Path(folder) / "run").journal
 
 
-def check(rundir: RunDir) -> None:
-    """Everything that is shown is true; what is missing is named."""
+def check(rundir: RunDir, *, complete: bool = True) -> None:
+    """Everything that is shown is true; and what is missing is named, if all of it was there once (`complete`)."""
     try:
         reader = Reader(rundir)
-    except StoreError as error:
-        assert str(rundir.path) in str(error)
+    except StoreError as refusal:
+        words = str(refusal)
+        assert str(rundir.path) in words
         return
     names = reader.names()
     assert set(names) <= {"loss", "other", "vector", "words"}
@@ -75,7 +76,8 @@ def check(rundir: RunDir) -> None:
                 assert found.count.sum() <= STEPS
     if "vector" in names:
         arrays = reader.arrays("vector")
-        np.testing.assert_array_equal(arrays.values, np.stack([true(arrays.steps), arrays.steps], axis=1))
+        if len(arrays):
+            np.testing.assert_array_equal(arrays.values, np.stack([true(arrays.steps), arrays.steps], axis=1))
         seen["vector"] = len(arrays)
     for event in reader.events(["note"]):
         assert event.payload == {"at": event.step}
@@ -85,16 +87,16 @@ def check(rundir: RunDir) -> None:
         assert row.path == f"checkpoints/{row.step}"
     if "words" in names:
         assert all(t.text == f"at {t.step}" for t in reader.texts("words"))
-    assert {"seed": 5, "note": "x" * 50}.items() >= {k: v for k, v in reader.meta.items() if k in ("seed", "note")}.items()
+    assert reader.meta.get("seed", 5) == 5
+    assert reader.meta.get("note", "x" * 50) == "x" * 50
     whole = seen == {"loss": STEPS, "other": STEPS, "vector": STEPS}
-    inner = all(n > 0 for n in seen.values()) and whole
-    assert inner or reader.damage or reader.state != "finished" or not names
+    assert whole or reader.damage or not complete
 
 
 def test_the_whole_journal_passes_its_own_check(tmp_path, original):
     rundir = RunDir(tmp_path / "run")
     rundir.path.mkdir()
-    rundir.journal.write_bytes(original)
+    shutil.copy(original, rundir.journal)
     check(rundir)
     assert Reader(rundir).damage == []
     assert len(Reader(rundir).scalars("loss")) == STEPS
@@ -103,7 +105,7 @@ def test_the_whole_journal_passes_its_own_check(tmp_path, original):
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(places, st.integers(0, 7)), min_size=1, max_size=4))
 def test_flipped_bits_never_show_a_wrong_value(original, flips):
-    blob = bytearray(original)
+    blob = bytearray(original.read_bytes())
     for place, bit in flips:
         blob[place % len(blob)] ^= 1 << bit
     with tempfile.TemporaryDirectory() as folder:
@@ -115,10 +117,11 @@ def test_flipped_bits_never_show_a_wrong_value(original, flips):
 @settings(max_examples=40, deadline=None)
 @given(places, st.integers(0, 20_000))
 def test_a_truncated_or_overwritten_journal_never_shows_a_wrong_value(original, place, length):
-    at = place % len(original)
-    blob = bytearray(original[:at])
+    whole = original.read_bytes()
+    at = place % len(whole)
+    blob = whole[:at]
     if length:
-        blob += np.random.default_rng(place).bytes(length) + original[at + length :]
+        blob += np.random.default_rng(place).bytes(length) + whole[at + length :]
     with tempfile.TemporaryDirectory() as folder:
         rundir = RunDir(folder)
         rundir.journal.write_bytes(blob)
@@ -138,7 +141,7 @@ def test_a_damaged_write_ahead_log_shows_what_was_committed_before_the_damage(un
         else:
             blob[place % len(blob)] ^= 1 << bit
         log.write_bytes(blob)
-        check(rundir)
+        check(rundir, complete=False)
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +165,8 @@ def unsealed():
 def test_a_damaged_row_is_named_with_its_signal_and_steps(rundir):
     recorded(rundir.path)
     connection = connect(rundir.journal, mode="rw")
-    connection.execute("UPDATE chunk_data SET data = zeroblob(length(data)) WHERE id = (SELECT min(id) FROM chunk_data)")
+    first = "(SELECT min(id) FROM chunk_data)"
+    connection.execute(f"UPDATE chunk_data SET data = zeroblob(length(data)) WHERE id = {first}")
     connection.execute("UPDATE event SET payload = '{\"at\": 1}' WHERE id = 3")
     connection.execute("DELETE FROM command WHERE id = 2")
     connection.execute("DELETE FROM chunk WHERE s0 = 4096 AND series = (SELECT id FROM series WHERE name = 'other')")
@@ -182,7 +186,7 @@ def test_a_damaged_row_is_named_with_its_signal_and_steps(rundir):
 def test_a_file_that_is_no_journal_is_refused_or_empty(rundir, content):
     rundir.path.mkdir()
     rundir.journal.write_bytes(content)
-    check(rundir)
+    check(rundir, complete=False)
 
 
 def test_a_run_that_is_removed_while_it_is_watched_says_so(rundir):

@@ -36,7 +36,11 @@ def test_a_command_arrives_as_it_was_issued(rundir):
 
 @pytest.mark.parametrize(
     ("kind", "payload", "at_step", "words"),
-    [("fly", {}, None, "no command 'fly'"), ("set", {"values": object()}, None, "plain data"), ("pause", {}, -1, "at_step")],
+    [
+        ("fly", {}, None, "no command 'fly'"),
+        ("set", {"values": object()}, None, "plain data"),
+        ("pause", {}, -1, "at_step"),
+    ],
 )
 def test_what_is_no_command_is_refused_in_words(rundir, kind, payload, at_step, words):
     with pytest.raises(InvalidValue, match=words):

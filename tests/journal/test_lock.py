@@ -37,7 +37,8 @@ if not child:
 print(child, flush=True)
 time.sleep(600)
 """
-    with subprocess.Popen([sys.executable, "-c", program, str(rundir.lock)], stdout=subprocess.PIPE, text=True) as worker:
+    arguments = [sys.executable, "-c", program, str(rundir.lock)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as worker:
         child = int(worker.stdout.readline())
         try:
             assert is_held(rundir.lock)

@@ -45,7 +45,7 @@ def test_runs_are_listed_newest_first_and_found_by_parts_of_their_id():
     made = [Store.find().create(TREE) for _ in range(3)]
     store = Store.find()
     assert {r.id for r in store.runs("my/idea")} == {r.id for r in made}
-    assert [r.id for r in store.runs()] == sorted((r.id for r in made), reverse=True)
+    assert [r.id for r in store.runs()] == [r.id for r in reversed(made)]
     assert store.runs("other/idea") == []
     assert store.run(made[0].id.rsplit("-", 1)[1]).id == made[0].id
     assert store.run("latest").id == store.ids()[0]

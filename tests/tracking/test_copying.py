@@ -41,6 +41,9 @@ def test_a_finished_run_is_found_with_curve_parameters_interventions_and_finding
     assert tags["workbench.group"] == "g1"
     assert "loss jumped." in tags["finding.spike 5"]
     assert tags["intervention.0001"] == "step 200: epsilon 0.1 → 0.2 (notebook, applied)"
+    assert tags["mlflow.note.content"].startswith(
+        "**my/idea**: finished at step 399. *Findings:* Spike. *Interventions:* epsilon 0.1 → 0.2 at step 200."
+    )
     assert "| 200 | epsilon 0.1 → 0.2 | notebook | applied |" in tags["mlflow.note.content"]
     assert history(client, copied.info.run_id, "control/epsilon") == {0: 0.1, 199: 0.1, 200: 0.2, 399: 0.2}
     loss = history(client, copied.info.run_id, "loss")

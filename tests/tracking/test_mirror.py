@@ -30,8 +30,9 @@ def wait_for(condition, what, seconds=90):
 
 
 @pytest.fixture
-def mirrored(mlflow_store):
+def mirrored(mlflow_store, monkeypatch):
     """A store whose mirror, if the test starts one, is ended with the test."""
+    monkeypatch.delenv("WORKBENCH_MIRROR", raising=False)
     yield mlflow_store
     found = status(mlflow_store)
     if found.running and found.pid:
@@ -91,6 +92,12 @@ def test_a_second_mirror_process_leaves_at_once(mirrored):
     with RunLock.acquire(mirrored / "mirror.lock"):
         done = subprocess.run([sys.executable, "-m", "workbench.tracking.mirror", str(mirrored)], timeout=60)
     assert done.returncode == 0
+
+
+def test_a_mirror_that_is_not_wanted_is_not_started(mirrored, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_MIRROR", "0")
+    assert ensure_mirror(mirrored) is None
+    assert not status(mirrored).running
 
 
 def test_a_mirror_without_work_leaves(mirrored, monkeypatch):

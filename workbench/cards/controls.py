@@ -196,8 +196,13 @@ class Config:
 
 
 def controls_of(config: Any) -> dict[str, Control]:
-    """Every control of a configuration (a dataclass or its type), by dotted name, in order of declaration."""
-    return {c.name: c for c in _walk(config, "")}
+    """Every control of a configuration (a dataclass or its type), by dotted name.
+
+    The method's own come first, in order of declaration, then what every `Config` has: optimizer and length.
+    """
+    common = [f.name for f in reversed(dataclasses.fields(Config))]
+    found = sorted(_walk(config, ""), key=lambda c: common.index(r) + 1 if (r := c.name.split(".")[0]) in common else 0)
+    return {c.name: c for c in found}
 
 
 def _walk(config: Any, prefix: str) -> Iterator[Control]:
@@ -211,14 +216,14 @@ def _walk(config: Any, prefix: str) -> Iterator[Control]:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             yield from _walk(value, name + ".")
         elif spec := f.metadata.get(_KEY):
-            yield _named(spec, name, hints[f.name])
+            yield _named(spec, name, hints[f.name], value)
 
 
 def _default(f: dataclasses.Field[Any]) -> Any:
     return f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
 
 
-def _named(spec: Control, name: str, hint: Any) -> Control:
+def _named(spec: Control, name: str, hint: Any, default: Any) -> Control:
     choices = spec.choices
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         kind, choices = "choice", choices or tuple(str(m.value) for m in hint)
@@ -229,7 +234,7 @@ def _named(spec: Control, name: str, hint: Any) -> Control:
         if not kind:
             raise WorkbenchError(f"The control {name} has the type {hint}; use float, int, bool, str or an Enum.")
     label = spec.label or name.rsplit(".", 1)[-1].replace("_", " ")
-    return dataclasses.replace(spec, name=name, kind=kind, choices=choices, label=label)
+    return dataclasses.replace(spec, name=name, kind=kind, default=default, choices=choices, label=label)
 
 
 def canonical(name: str) -> str:

@@ -101,8 +101,9 @@ class Feed:
             self._let_go()
 
     def _let_go(self) -> None:
-        POOL.release(self._held)
-        self._held = []
+        held, self._held = self._held, []
+        if held:
+            POOL.release(held)
 
     # -- messages in --------------------------------------------------------------------------------------------------
 

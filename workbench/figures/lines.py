@@ -14,6 +14,7 @@ from workbench.figures import grid
 from workbench.figures.chartdata import Array, Axis, Band, Color, GridData, Line, LineData
 from workbench.figures.charts import Request, builds, waiting
 from workbench.figures.palette import PARTS
+from workbench.figures.settled import columns
 from workbench.runs import Run
 
 _MARKS = 50  # non-finite steps named a series; the panel merges what lies closer than a few pixels anyway
@@ -118,34 +119,30 @@ def _curves(request: Request, run: Run, series: Series) -> Iterator[Line]:
     if kind not in ("scalar", "array"):
         return
     signal = request.signal(series.signal)
-    # Half a step back: the reader counts a step on the last edge into the last bucket.
-    buckets = run.reader.buckets(series.signal, request.bounds - 0.5)
-    vector, size = buckets.mean.ndim == 2, buckets.mean.shape[1] if buckets.mean.ndim == 2 else 1
-    count, mean, low, high, nonfinite = (
-        a.reshape(-1, size) for a in (buckets.count, buckets.mean, buckets.min, buckets.max, buckets.nonfinite)
-    )
-    one = vector and request.component is not None and request.component < size
+    found = columns(run.reader, series.signal, request.bounds)
+    size = found.mean.shape[1]
+    one = found.vector and request.component is not None and request.component < size
     name = series.label or series.signal.replace("_", " ")
     for c in [request.component or 0] if one else range(size):
-        middle, gaps = _with_gaps(mean[:, c], nonfinite[:, c])
+        middle, gaps = _with_gaps(found.mean[:, c], found.nonfinite[:, c])
         if not gaps and np.isnan(middle).all():
             continue
-        several = bool((count[:, c] > 1).any())
-        label = component_label(signal, c) if vector else name
+        several = bool((found.count[:, c] > 1).any())
+        label = component_label(signal, c) if found.vector else name
         yield Line(
-            key=f"{run.id}:{series.signal}" + (f":{c}" if vector else ""),
+            key=f"{run.id}:{series.signal}" + (f":{c}" if found.vector else ""),
             run=run.id,
-            label=f"{name}, {label}" if vector and len(request.view.series) > 1 else label,
+            label=f"{name}, {label}" if found.vector and len(request.view.series) > 1 else label,
             signal=series.signal,
             color={"token": series.color} if series.color else {"run": request.colors[run.id]},
             mean=middle,
-            lo=low[:, c] if several else None,
-            hi=high[:, c] if several else None,
+            lo=found.low[:, c] if several else None,
+            hi=found.high[:, c] if several else None,
             shade=(c + 1) / size,
             dash=series.dash,
             axis=series.axis,
             gaps=bool(gaps or np.isnan(middle).any()),
-            nonfinite=_marks(request.bounds, nonfinite[:, c], buckets.nonfinite_steps),
+            nonfinite=_marks(request.bounds, found.nonfinite[:, c], found.marks),
         )
 
 

@@ -244,7 +244,8 @@ def _images(chart: ImageData, _style: _Style) -> list[Any]:
     columns = min(len(chart.images), 8)
     return [
         go.Image(z=_rgb_pixels(picture), name=picture.label, x0=(i % columns) * (picture.width + 4),
-                 y0=(i // columns) * (picture.height + 12), hovertemplate=f"{picture.caption or picture.label}<extra></extra>",
+                 y0=(i // columns) * (picture.height + 12),
+                 hovertemplate=f"{picture.caption or picture.label}<extra></extra>",
         )
         for i, picture in enumerate(chart.images)
     ]  # fmt: skip

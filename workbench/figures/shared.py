@@ -16,23 +16,26 @@ _MOST_LOG, _MOST_INTERVENTIONS = 200, 500
 _PEEK = 0.02  # several feeds that show one run look at it once
 
 
-class _Counting(Run):
-    """A run that counts how often it had news, whoever asked."""
+class _Steady(Run):
+    """A run that stands still between two looks, so that all of a frame is of one moment and asking it is cheap."""
 
-    changes = 0
+    _last = -1
 
-    @classmethod
-    def counting(cls, rundir: RunDir) -> _Counting:
-        """The run in a folder; `StoreError` if its configuration cannot be read."""
-        run = cls.open(rundir)
-        assert isinstance(run, cls)
-        return run
+    def look(self) -> bool:
+        """See how it stands now; True if there was news."""
+        news = super().refresh()
+        if news or self._last < 0:
+            self._last = super().step
+        return news
 
     def refresh(self) -> bool:
-        """As `Run.refresh`."""
-        news = super().refresh()
-        self.changes += news
-        return news
+        """No news between looks."""
+        return False
+
+    @property
+    def step(self) -> int:
+        """The last step recorded, as of the last look."""
+        return self._last
 
 
 class Watched:
@@ -47,10 +50,10 @@ class Watched:
     """
 
     def __init__(self, rundir: RunDir) -> None:
-        self.run = _Counting.counting(rundir)
+        self.run = _steady(rundir)
         self.id, self.holders, self.data, self.news = self.run.id, 0, 0, 0
         self._lock = threading.RLock()
-        self._seen, self._looked = -1, 0.0
+        self._looked = 0.0
         self._print: tuple[object, ...] = ()
         self.interventions: list[dict[str, Any]] = []
         self.findings: list[dict[str, Any]] = []
@@ -72,11 +75,10 @@ class Watched:
             if now - self._looked < _PEEK:
                 return
             self._looked = now
-            state, pending = self.run.state, tuple(c.seq for c in self.run.reader.pending())
-            if self.run.changes != self._seen:
-                self._seen = self.run.changes
+            if self.run.look() or not self.data:
                 self.data += 1
                 self._read()
+            state, pending = self.run.state, tuple(c.seq for c in self.run.reader.pending())
             fingerprint: tuple[object, ...] = (
                 state, self.run.reader.message, pending, len(self.interventions), self._events,
                 tuple((f["key"], f["last"], f["sentence"]) for f in self.findings),
@@ -117,6 +119,12 @@ def _words(event: Event) -> str:
         return f"{payload.get('name', 'stage')} {payload.get('index', '')}".strip()
     parts = (payload.get("state"), payload.get("message") or payload.get("text"))
     return ": ".join(str(p) for p in parts if p)
+
+
+def _steady(rundir: RunDir) -> _Steady:
+    run = _Steady.open(rundir)
+    assert isinstance(run, _Steady)
+    return run
 
 
 class Pool:

@@ -138,8 +138,9 @@ class Cache:
     def forget(self, owner: int) -> None:
         """Drop all entries of an owner."""
         with self._lock:
-            for key in [k for k in self._entries if k[0] == owner]:
-                self._drop(key)
+            for key in list(self._entries):
+                if key[0] == owner:
+                    self._drop(key)
 
     def _drop(self, key: tuple[int, str, int]) -> None:
         entry = self._entries.pop(key, None)

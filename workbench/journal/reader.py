@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import threading
 import weakref
 from collections.abc import Callable, Iterable
@@ -34,7 +33,7 @@ from workbench.journal.records import (
     command_from_row,
 )
 from workbench.journal.source import Source
-from workbench.journal.sqlite import Connection, checksum
+from workbench.journal.sqlite import FAULTS, Connection, checksum
 from workbench.journal.summary import Summary, micro
 
 _GROUP = 256  # rows asked for at once
@@ -208,7 +207,8 @@ class Reader:
         """What could not be read, in words."""
         with self._lock:
             gaps = [gap for series in self._series.values() for gap in series.gaps()]
-            return [*self._source.damage, *gaps, *self._inbox.damage]
+            empty = [f"{self._source.path.name} is empty."] if self._state == "lost" and not self.meta else []
+            return [*empty, *self._source.damage, *gaps, *self._inbox.damage]
 
     @property
     def first_step(self) -> int:
@@ -389,12 +389,12 @@ class Reader:
         with self._source.reading() as connection:
             try:
                 return connection.execute(f"{query}({','.join('?' * len(ids))})", ids).fetchall()
-            except sqlite3.DatabaseError:
+            except FAULTS:
                 rows = []
                 for number in ids:
                     try:
                         rows += connection.execute(f"{query}(?)", (number,)).fetchall()
-                    except sqlite3.DatabaseError:
+                    except FAULTS:
                         continue
                 return rows
 

@@ -11,7 +11,7 @@ from workbench.cards.errors import StoreError
 from workbench.journal import schema
 from workbench.journal.layout import RunDir
 from workbench.journal.lock import is_held
-from workbench.journal.sqlite import Connection, connect, explain
+from workbench.journal.sqlite import FAULTS, Connection, connect, explain
 
 _SALVAGE = 2_000_000  # rows read of a damaged table at most
 _REFUSED = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
@@ -72,7 +72,7 @@ class Source:
         try:
             connection.execute("PRAGMA cell_size_check=ON")
             connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
-        except sqlite3.Error:
+        except FAULTS:
             connection.close()
             raise
         return connection
@@ -135,7 +135,7 @@ class Source:
     def _words(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except FAULTS as error:
             raise StoreError(explain(error, "Reading", self.path)) from error
 
     def rows(
@@ -145,7 +145,7 @@ class Source:
         try:
             query = f"SELECT {columns} FROM {table} WHERE {where} ORDER BY {order}"
             return connection.execute(query, params).fetchall()
-        except sqlite3.Error as error:
+        except FAULTS as error:
             if _code(error) in _PASSING:
                 raise
             self.note(f"A part of the table '{table}' of {self.path.name} cannot be read ({error}).")
@@ -158,7 +158,7 @@ class Source:
                     if rowid in found or len(found) > _SALVAGE:
                         break
                     found[rowid] = tuple(row)
-            except sqlite3.Error:
+            except FAULTS:
                 continue
         return [found[rowid] for rowid in sorted(found)]
 
@@ -168,5 +168,5 @@ class Source:
             self.damage.append(text)
 
 
-def _code(error: sqlite3.Error) -> int:
+def _code(error: Exception) -> int:
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF

@@ -34,6 +34,9 @@ _REASONS = {
     sqlite3.SQLITE_IOERR: ("the disk reports an error", "Check the disk (full, removed, or failing?)"),
 }
 
+# What a damaged file can make SQLite raise; text that is no text comes as Python's own error.
+FAULTS = (sqlite3.Error, UnicodeDecodeError)
+
 _connections: weakref.WeakSet[Connection] = weakref.WeakSet()
 
 
@@ -115,14 +118,14 @@ def in_words(doing: str, path: Path) -> Iterator[None]:
     """Turn SQLite's and the system's errors into a `StoreError` that names folder, reason and what to do."""
     try:
         yield
-    except sqlite3.Error as error:
+    except FAULTS as error:
         raise StoreError(explain(error, doing, path)) from error
     except OSError as error:
         reason = error.strerror or error
         raise StoreError(f"{doing} {path} failed: {reason}. Check that you may use the folder.") from error
 
 
-def explain(error: sqlite3.Error, doing: str, path: Path) -> str:
+def explain(error: Exception, doing: str, path: Path) -> str:
     """One sentence or two about an error of SQLite's."""
     code = getattr(error, "sqlite_errorcode", None) or 0
     reason, advice = _REASONS.get(code & 0xFF, (str(error), "Try again; if it stays, restore the folder from a copy"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import anywidget
 import traitlets
@@ -42,9 +42,9 @@ class _View(anywidget.AnyWidget):
     mode = traitlets.Unicode("panel").tag(sync=True)
     chart_id = traitlets.Unicode("").tag(sync=True)
 
-    def __new__(cls, *args: Any, **traits: Any) -> _View:
+    def __new__(cls, *args: Any, **traits: Any) -> Self:
         source = script()  # before there is a widget: half a widget complains when it is forgotten
-        made: _View = super().__new__(cls, *args, **traits)
+        made: Self = super().__new__(cls, *args, **traits)
         made.add_traits(_esm=traitlets.Unicode(source).tag(sync=True))
         return made
 
@@ -80,6 +80,8 @@ class Panel(_View):
     ``panel.controls["epsilon"]`` and ``panel.chart("error")`` are ordinary widgets for layouts of your own;
     ``panel.set(epsilon=0.2)`` steers every run shown; `panel.run`, `panel.runs` are the runs themselves.
     """
+
+    _closed = False
 
     def __init__(self, feed: Feed) -> None:
         super().__init__(feed)
@@ -168,6 +170,9 @@ class Panel(_View):
 
     def close(self) -> None:
         """Let go of the runs, which go on training, and take the panel and its charts off the page."""
+        if self._closed:  # ipywidgets closes again when the object is collected: on any thread, inside any lock
+            return
+        self._closed = True
         for chart in self._charts:
             chart.close()
         self.controls.close()

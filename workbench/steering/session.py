@@ -120,8 +120,18 @@ class Session:
         )
         self.recorder.controls(0, {n: v for n, v in flat(self.config).items() if n in self.desk.controls})
         self._publish_controls()
+        self._ask_for_mirror()
         seed_everything(self.seed)
         signals.listen(self._listen)
+
+    def _ask_for_mirror(self) -> None:
+        """Name where the copy in MLflow goes, and see to it that a process makes it; training never waits for one."""
+        if self.tree.get("tracking", {}).get("mlflow"):
+            from workbench.tracking import default_uri, ensure_mirror
+
+            store = self.rundir.path.parent
+            self.writer.set_meta("tracking_uri", default_uri(store))
+            ensure_mirror(store)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
         if error is None:

@@ -60,10 +60,6 @@ def session(
     }
     store = store or Store.find()
     run = store.create(tree)
-    if mlflow:
-        from workbench.tracking import ensure_mirror
-
-        ensure_mirror(store.path)
     return Session(
         run.dir,
         config,

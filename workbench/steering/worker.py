@@ -52,7 +52,6 @@ def _train(run: Run) -> int:
                 return 2
             for text in said:
                 session.writer.event("warning", {"text": text})
-            _mirror(run)
             train(session, card)
     except Exception:  # noqa: BLE001 (the session has recorded it as the failure of the run)
         traceback.print_exc()
@@ -113,13 +112,6 @@ def _name_process(run_id: str) -> None:
     except ImportError:
         return
     setproctitle(f"workbench {run_id}")
-
-
-def _mirror(run: Run) -> None:
-    if run.config.get("tracking", {}).get("mlflow"):
-        from workbench.tracking import ensure_mirror
-
-        ensure_mirror(run.dir.path.parent)
 
 
 if __name__ == "__main__":

@@ -76,9 +76,8 @@ def tags(run: Run, non_finite: Mapping[str, str]) -> dict[str, str]:
         elif name in _SHOWN and value is not None:
             found[f"environment.{name}"] = short(value, 500)
     for finding in run.reader.findings():
-        found[" ".join(("finding." + finding.id, finding.subject, str(finding.first))).replace("  ", " ")] = (
-            f"{span(finding)}: {finding.sentence} To try: {finding.remedy}"
-        )
+        place = " ".join(filter(None, ("finding." + finding.id, finding.subject, str(finding.first))))
+        found[place] = f"{span(finding)}: {finding.sentence} To try: {finding.remedy}"
     applied = [r for r in run.reader.commands() if r.kind in ("set", "action")]
     for record in applied[:200]:
         found[f"intervention.{record.seq:04d}"] = f"{when(record)}: {what(record)} ({record.source}, {record.outcome})"
@@ -91,19 +90,19 @@ def tags(run: Run, non_finite: Mapping[str, str]) -> dict[str, str]:
 def note(run: Run) -> str:
     """The description of a run in Markdown: what it is, what was found, who moved what when."""
     card = run.card
-    lines = [f"**{card.title if card else run.experiment}**"]
+    findings = sorted(run.reader.findings(), key=lambda f: f.first)
+    records = [r for r in run.reader.commands() if r.kind in ("set", "action", "pause", "resume", "stop", "step")]
+    # MLflow folds the description after a few lines: what matters about this run comes first.
+    lines = [f"**{card.title if card else run.experiment}**: {_summary(run, findings, records)}"]
     if card:
         paper = f"[{card.paper.title}]({card.paper.url})" if card.paper.url else card.paper.title
         lines += ["", f"*Phenomenon:* {card.phenomenon}", "", f"*Remedy:* {card.remedy}"]
         lines += ["", f"*Paper:* {paper}, {card.paper.venue} {card.paper.year}"]
         arms = [a for a in card.arms if a.name == run.arm]
         lines += ["", *(f"*Arm:* {a.label} ({a.role}). {a.help}" for a in arms)]
-    lines += ["", f"*State:* {run.state} at step {run.step:,}. {run.message}".rstrip()]
-    findings = sorted(run.reader.findings(), key=lambda f: f.first)
     lines += ["", "### Findings", ""]
     lines += [f"- **{f.title}** ({f.severity}, {span(f)}): {f.sentence} *To try:* {f.remedy}" for f in findings[:_ROWS]]
     lines += [] if findings else ["None so far." if not run.ended else "None."]
-    records = [r for r in run.reader.commands() if r.kind in ("set", "action", "pause", "resume", "stop", "step")]
     lines += ["", "### Interventions", ""]
     if records:
         lines += ["| step | what | by | outcome |", "|---:|---|---|---|"]
@@ -116,6 +115,14 @@ def note(run: Run) -> str:
     lines += ["", f"Run `{run.id}`; at the terminal: `workbench watch {run.id}`."]
     text = "\n".join(lines)
     return short(text, TAG_LIMIT)
+
+
+def _summary(run: Run, findings: list[Finding], records: list[CommandRecord]) -> str:
+    titles = ", ".join(dict.fromkeys(f.title for f in findings)) or "none"
+    moves = [f"{what(r)} at {when(r)}" for r in records if r.kind in ("set", "action") and r.outcome == "applied"]
+    shown = "; ".join(moves[:4]) + (f"; {len(moves) - 4} more" if len(moves) > 4 else "")
+    text = f"{run.state} at step {run.step:,}. {run.message}".rstrip()
+    return f"{text} *Findings:* {titles}. *Interventions:* {shown or 'none'}."
 
 
 def span(finding: Finding) -> str:

@@ -64,8 +64,11 @@ class Status:
 def ensure_mirror(store: Store | Path | str) -> int | None:
     """See to it that the store has a mirror: the id of a process just started, None if there is one or no mlflow.
 
-    Costs a file lock's test, or starting a process; imports no mlflow and never waits for it.
+    Costs a file lock's test, or starting a process; imports no mlflow and never waits for it. ``WORKBENCH_MIRROR=0``
+    in the environment starts none (`sync` then does the copying when it is asked).
     """
+    if os.environ.get("WORKBENCH_MIRROR", "").strip() == "0":
+        return None
     path = destination.as_store(store).path
     if is_held(lock_path(path)) or not destination.installed():
         return None

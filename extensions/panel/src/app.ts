@@ -27,7 +27,7 @@ export interface Counters {
   readonly lastDrawMs: number;
 }
 
-const START_SIDE = 540;
+const START_SIDE = 500;
 const MIN_SIDE = 380; // pixels for controls beside few charts, and above them where there is one column
 const NARROW_SIDE = 240;
 let serial = 0;

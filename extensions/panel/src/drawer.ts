@@ -4,7 +4,7 @@ import { clock, count } from "./format";
 import type { Frame, Run } from "./protocol";
 
 /** A tab shows the newest `FEW` rows until asked for all: there is no scroll bar inside the page's own. */
-const FEW = 3;
+const FEW = 2;
 
 export interface Tab {
   id: string;
@@ -64,6 +64,7 @@ export class Drawer {
     if (!tab) return;
     attribute(this.body, "aria-label", tab.label);
     const all = this.all.has(tab.id);
+    this.body.classList.toggle("all", all);
     rebuilt(this.body, `${tab.id}|${String(all)}|${tab.key(frame)}`, () => {
       const rows = tab.rows(frame);
       if (!rows.length) return [h("div.record.none", null, tab.none)];
@@ -99,7 +100,7 @@ export function recordTabs(host: DrawerHost): Tab[] {
         [...f.findings]
           .sort((a, b) => Number(b.last == null) - Number(a.last == null) || b.first - a.first)
           .map((x) => {
-            const row = h("div.record", { "data-finding": x.id }, h("span.when.num", null, steps(x.first, x.last)), h(`span.finding.${String(x.severity)}`, null, x.title), h("span.what", null, runName(f, x.run), x.sentence, x.remedy ? h("span.remedy", null, ` ${/^(try|use|lower|raise|add)\b/i.test(x.remedy) ? "" : "Try: "}${x.remedy}`) : null), h("button.link", { onclick: () => { host.show(x); } }, "show"));
+            const row = h("div.record", { "data-finding": x.id }, h("span.when.num", null, steps(x.first, x.last)), h(`span.finding.${String(x.severity)}`, null, x.title), h("span.what", { title: `${x.sentence} ${x.remedy}` }, runName(f, x.run), x.sentence, x.remedy ? h("span.remedy", null, ` ${x.remedy}`) : null), h("button.link", { onclick: () => { host.show(x); } }, "show"));
             row.addEventListener("mouseenter", () => { host.hover(`${x.run} ${x.key}`); });
             row.addEventListener("mouseleave", () => { host.hover(null); });
             return row;

@@ -32,7 +32,7 @@ export class Row {
     const id = `wb-${String(++ids)}`;
     this.input = this.makeInput(id);
     const label = h("label", { for: this.slider || control.kind !== "bool" ? id : undefined, id: `${id}-l`, title: [control.label, control.help].filter(Boolean).join(": ") }, control.label);
-    const badge = h(`span.badge.${control.when}`, { title: { live: "Takes effect at the next step", stage: `Takes effect at the next ${control.stage}`, launch: "Can only be chosen for a new run" }[control.when] }, control.when_text);
+    const badge = h(`span.badge.${control.when}`, { title: { live: "Takes effect at the next step", stage: `Takes effect at the next ${control.stage}`, launch: "Can only be chosen for a new run" }[control.when] }, control.when === "stage" ? h("span.long", null, "next ") : null, control.when === "stage" ? control.stage : control.when_text);
     this.element = h("div.row", { "data-control": control.name, "data-when": control.when, "data-kind": control.kind },
       h("div.row-head", null, label, badge, h("span.grow"), this.slider?.value, this.slider?.entry, !this.slider && this.input),
       this.slider && this.input,

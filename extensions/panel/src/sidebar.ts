@@ -64,7 +64,9 @@ export class Sidebar {
     this.mode = mode;
     const launch = "Needs a new run";
     const byName = new Map<string, Control[]>();
-    const order = mode === "run" ? [...this.controls.filter((c) => c.when !== "launch"), ...this.controls.filter((c) => c.when === "launch")] : this.controls;
+    const usual = new Set(this.controls.filter(isUsual).map((c) => c.group));
+    const own = [...this.controls.filter((c) => !usual.has(c.group)), ...this.controls.filter((c) => usual.has(c.group) && c.name !== "steps"), ...this.controls.filter((c) => c.name === "steps")];
+    const order = mode === "run" ? [...own.filter((c) => c.when !== "launch"), ...own.filter((c) => c.when === "launch")] : own;
     for (const control of order) {
       const name = mode === "run" && control.when === "launch" ? launch : control.group || "Settings";
       byName.set(name, [...(byName.get(name) ?? []), control]);
@@ -90,6 +92,9 @@ export class Sidebar {
     group.element.classList.toggle("folded", fold);
   }
 }
+
+/** What every experiment has (length, optimiser) stands after what is this experiment's own. */
+const isUsual = (control: Control): boolean => control.name === "steps" || control.name.startsWith("optimizer.");
 
 /** What a control starts with: typed here, else by the arms (where they agree), the preset, the card. */
 export function startValue(control: Control, typed: Values, arms: { label: string; overrides: Values }[], preset: Values): { value: Value; note: string } {

@@ -36,12 +36,9 @@ def measure(quick: bool) -> Row:
     """The tour's preset with both its arms, started from the form; between two starts the runs are stopped."""
     with tempfile.TemporaryDirectory() as folder, lab(Path(folder)) as opened:
         try:
-            with opened.notebook("start", [_CELL.format(spares=0), _CELL.format(spares=2)]) as notebook:
+            with opened.notebook("cold", [_CELL.format(spares=0)]) as notebook:
                 cold = [_start(notebook, warm=False) for _ in range(1 if quick else 3)]
-                notebook.page.locator(".jp-Notebook .jp-CodeCell").nth(0).locator(".cm-content").click()
-                notebook.page.keyboard.press("Escape")
-                notebook.page.keyboard.press("d")
-                notebook.page.keyboard.press("d")  # this cell and its panel
+            with opened.notebook("warm", [_CELL.format(spares=2)]) as notebook:
                 warm = [_start(notebook, warm=True) for _ in range(2 if quick else 10)]
         finally:
             for run in Store.find().runs(active=True):

@@ -59,7 +59,7 @@ _IN_VIEW = f"""() => {{
 
 
 def train() -> None:
-    """In another process: record 58 series at each of 200 steps a second until stopped."""
+    """In another process: record 58 series at each of 200 steps a second until stopped, 20,000 at most."""
     from workbench.journal import RunDir
     from workbench.signals import emit
     from workbench.steering import Session
@@ -68,7 +68,7 @@ def train() -> None:
     folder, chance = RunDir(sys.argv[1]), np.random.default_rng(0)
     tree = Run.open(folder).config
     with Session(folder, Empty(), tree=tree, meta={"experiment": EXPERIMENT, "seed": 0}) as session:
-        for step in session.steps(10**9):
+        for step in session.steps(20_000):
             fall, noise = np.exp(-step / 3_000), chance.standard_normal((VECTORS, PARTS))
             for i in range(VECTORS):
                 emit(f"layer_{i}", (1 + np.arange(PARTS)) * fall + 0.05 * noise[i])

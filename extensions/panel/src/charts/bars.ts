@@ -1,5 +1,5 @@
 /** Bars by label, side by side for each run; and histograms, one step outline over another. */
-import { count, number } from "../format";
+import { number } from "../format";
 import type { BarsChart, ChartData, HistogramChart, Reference } from "../protocol";
 import { alpha, type Theme } from "../theme";
 import { linearAxis, logAxis, tickLabel, type Axis } from "../ticks";
@@ -180,8 +180,6 @@ export class HistogramPlot extends ColumnPlot {
     }
     for (const r of chart.references) vertical(ctx, box, box.left + ((r.value - low) / (high - low)) * box.width, r, this.scene.theme);
     if (low < 0 && high > 0 && !chart.references.length) vertical(ctx, box, box.left + (-low / (high - low)) * box.width, { value: 0, label: "" }, this.scene.theme);
-    ctx.textAlign = "left";
-    if (n > 0 && groups.length) ctx.fillText(`${count(groups[0]?.values.reduce((a, b) => a + (Number.isFinite(b) ? b : 0), 0) ?? 0)} values`, box.left + 4, box.top + 6);
   }
 }
 

@@ -192,6 +192,7 @@ export class LinePlot implements Plot {
         },
       },
       hooks: {
+        ready: [(u) => { this.overlay.place(chart.id, u, this.xRange()); }], // the plot has its size only now
         drawAxes: [(u) => { this.drawBands(u); }],
         draw: [(u) => { this.drawReferences(u); }],
         setCursor: [() => { this.onCursor(); }],

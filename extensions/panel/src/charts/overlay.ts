@@ -23,7 +23,7 @@ export class Overlay {
     const shown = scene.findings.filter((f) => f.charts.includes(chart) && !scene.hidden.has(f.run));
     const spans = findingSpans(shown, toPixel, low, high, (run) => scene.runs.find((r) => r.id === run)?.step ?? 0);
     const marks = mergeMarks(scene.interventions.filter((i) => !scene.hidden.has(i.run)), toPixel, low, high);
-    const key = JSON.stringify([spans.map((s) => [Math.round(s.left), Math.round(s.width), s.finding.key, s.finding.run]), marks.map((m) => [Math.round(m.x), m.items.length]), scene.hotFinding]);
+    const key = JSON.stringify([width, spans.map((s) => [Math.round(s.left), Math.round(s.width), s.finding.key, s.finding.run]), marks.map((m) => [Math.round(m.x), m.items.length]), scene.hotFinding]);
     rebuilt(this.box, key, () => [
       ...spans.map((s) =>
         h(scene.hotFinding === `${s.finding.run} ${s.finding.key}` ? "div.span.hot" : "div.span", {
