@@ -86,7 +86,7 @@ class Feed:
         """The runs shown, freshly looked at, for use outside a frame; let go afterwards if no view lives."""
         held = self.watched()
         for watched in held:
-            watched.look()
+            watched.look(surely=True)
         try:
             yield held
         finally:
@@ -199,6 +199,8 @@ class Feed:
                     logger.debug("A view is gone: %s", error)
                     with self._lock:
                         self._views.pop(view.id, None)
+        if self.interval == float("inf"):
+            self._let_go()
 
     def frame(self, view: str, *, force: bool = False) -> tuple[dict[str, Any], list[bytes]] | None:
         """The frame that a view is due, head and buffers; None: nothing to send. `force`: a full one in any case."""

@@ -34,8 +34,12 @@ class Columns:
 
 @dataclass(frozen=True)
 class _Kept:
-    bounds: Array  # of the full buckets
+    """A signal's buckets as last read; the first `full` of them are final."""
+
+    bounds: Array
     attempt: object
+    extent: tuple[int, int, int] | None
+    full: int
     columns: Columns
 
 
@@ -45,24 +49,28 @@ _kept: WeakKeyDictionary[Reader, OrderedDict[tuple[object, ...], _Kept]] = WeakK
 def columns(reader: Reader, name: str, bounds: Array) -> Columns:
     """The buckets of a scalar or vector signal between `bounds` (n + 1,), as `Reader.buckets` gives them."""
     grids = _kept.setdefault(reader, OrderedDict())
-    key, attempt = (name, bounds[0], bounds[1]), reader.meta.get("attempt")
+    key, attempt, extent = (name, bounds[0], bounds[1]), reader.meta.get("attempt"), reader.extent(name)
     old = grids.pop(key, None)
-    if old is not None and (old.attempt != attempt or not np.array_equal(old.bounds, bounds[: len(old.bounds)])):
+    if old is not None and (old.attempt != attempt or not _same_grid(old.bounds, bounds)):
         old = None
-    if old is None:
-        whole = _read(reader, name, bounds)
-    elif len(old.bounds) == len(bounds):
-        whole = old.columns
-    else:
-        whole = _join(old.columns, _read(reader, name, bounds[len(old.bounds) - 1 :]))
-    extent = reader.extent(name)
+    if old is not None and old.extent == extent and len(old.bounds) == len(bounds):
+        grids[key] = old
+        return old.columns
+    full = min(old.full, len(bounds) - 2) if old is not None else 0
+    whole = _read(reader, name, bounds[full:])
+    if old is not None and full:
+        whole = _join(_head(old.columns, full), whole)
     # A bucket is full once its signal has gone on past it; a signal's last step may still be recorded anew.
-    full = 0 if extent is None else int(np.searchsorted(bounds, extent[1], side="right")) - 1
-    if full > 0 and whole.mean.shape[0] >= full:
-        grids[key] = _Kept(bounds[: full + 1].copy(), attempt, _head(whole, full))
-        while len(grids) > _MOST:
-            grids.popitem(last=False)
+    full = 0 if extent is None else min(int(np.searchsorted(bounds, extent[1], side="right")) - 1, len(bounds) - 1)
+    grids[key] = _Kept(bounds, attempt, extent, max(full, 0), whole)
+    while len(grids) > _MOST:
+        grids.popitem(last=False)
     return whole
+
+
+def _same_grid(old: Array, new: Array) -> bool:
+    both = min(len(old), len(new))
+    return bool(np.array_equal(old[:both], new[:both]))
 
 
 def _read(reader: Reader, name: str, bounds: Array) -> Columns:
@@ -81,7 +89,7 @@ def _join(old: Columns, new: Columns) -> Columns:
     return Columns(
         np.concatenate([old.count, new.count]), np.concatenate([old.mean, new.mean]),
         np.concatenate([old.low, new.low]), np.concatenate([old.high, new.high]),
-        np.concatenate([old.nonfinite, new.nonfinite]), np.concatenate([old.marks, new.marks]),
+        np.concatenate([old.nonfinite, new.nonfinite]), np.union1d(old.marks, new.marks),
         old.vector or new.vector,
     )  # fmt: skip
 
@@ -95,6 +103,6 @@ def _widened(new: Columns, size: int) -> Columns:
 
 def _head(whole: Columns, rows: int) -> Columns:
     return Columns(
-        whole.count[:rows].copy(), whole.mean[:rows].copy(), whole.low[:rows].copy(), whole.high[:rows].copy(),
-        whole.nonfinite[:rows].copy(), whole.marks, whole.vector,
+        whole.count[:rows], whole.mean[:rows], whole.low[:rows], whole.high[:rows], whole.nonfinite[:rows],
+        whole.marks, whole.vector,
     )  # fmt: skip

@@ -68,11 +68,11 @@ class Watched:
         with self._lock:
             yield self.run
 
-    def look(self) -> None:
-        """See whether there is news; cheap if there is none."""
+    def look(self, *, surely: bool = False) -> None:
+        """See whether there is news; cheap if there is none. `surely`: even if somebody looked just now."""
         with self._lock:
             now = time.monotonic()
-            if now - self._looked < _PEEK:
+            if now - self._looked < _PEEK and not surely:
                 return
             self._looked = now
             if self.run.look() or not self.data:

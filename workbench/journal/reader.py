@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,9 +13,10 @@ import numpy as np
 from workbench.cards.errors import InvalidValue, StoreError, UnknownName
 from workbench.cards.findings import Finding
 from workbench.journal.buckets import bucket, clip, steps_between
-from workbench.journal.chunks import COLUMNS, COMPONENTS, ChunkRow, Columns, components
+from workbench.journal.chunks import COLUMNS, COMPONENTS, ChunkRow, Columns
+from workbench.journal.contents import Contents, Moved
 from workbench.journal.inbox import Inbox
-from workbench.journal.index import CACHE, Piece, SeriesIndex
+from workbench.journal.index import Piece, SeriesIndex
 from workbench.journal.layout import RunDir
 from workbench.journal.lock import is_held
 from workbench.journal.records import (
@@ -33,15 +33,9 @@ from workbench.journal.records import (
     command_from_row,
 )
 from workbench.journal.source import Source
-from workbench.journal.sqlite import FAULTS, Connection, checksum
-from workbench.journal.summary import Summary, micro
+from workbench.journal.sqlite import Connection, checksum
 
-_GROUP = 256  # rows asked for at once
 _T = TypeVar("_T")
-
-
-class _Moved(Exception):
-    """Rows were rewritten since the last look."""
 
 
 class Reader:
@@ -61,7 +55,6 @@ class Reader:
         self._raw_meta: dict[str, str] = {}
         self._state, self._message = "queued", ""
         self._stale = False
-        self._lenient = False
         self._series: dict[str, SeriesIndex] = {}
         self._by_id: dict[int, SeriesIndex] = {}
         self._tops = dict.fromkeys(("series", "event", "command", "checkpoint", "text", "rev", "inbox"), 0)
@@ -71,8 +64,7 @@ class Reader:
         self._checkpoints: list[CheckpointRow] = []
         self._texts: dict[int, dict[int, TextPoint]] = {}
         self._asked: dict[int, Command] = {}
-        self._owner = id(self)
-        weakref.finalize(self, CACHE.forget, self._owner)
+        self._contents = Contents(self._source, self._by_id)
         self.refresh()
 
     # ------------------------------------------------------------------ looking for news
@@ -189,7 +181,7 @@ class Reader:
         with self._lock:
             self._source.sleep()
             self._inbox.close()
-            CACHE.forget(self._owner)
+            self._contents.forget()
 
     # ------------------------------------------------------------------ what there is
     @property
@@ -265,7 +257,7 @@ class Reader:
 
     def _columns(self, pieces: list[Piece], first: float | None, last: float | None) -> Columns | None:
         low, high = (-np.inf if first is None else first), (np.inf if last is None else last)
-        found = self._raw(pieces)
+        found = self._contents.raw(pieces)
         parts = [
             clip(found[p.row.id], max(low, p.lo), min(high, p.hi)) for p in pieces if p.row.id in found and low <= high
         ]
@@ -315,7 +307,7 @@ class Reader:
             shape = pieces[-1].row.shape if pieces else ()
             if np.prod(shape) > COMPONENTS:
                 raise InvalidValue(f"'{name}' has arrays of shape {shape}; only up to {COMPONENTS} components sum up.")
-            return bucket(inside, edges, shape, self._raw, self._small)
+            return bucket(inside, edges, shape, self._contents.raw, self._contents.small)
 
         return self._settled(sum_up)
 
@@ -325,78 +317,12 @@ class Reader:
             for _ in range(8):
                 try:
                     return read()
-                except _Moved:
+                except Moved:
                     if not self._source.changed():
                         break
                     self._stale |= self._load()
-            self._lenient = True
-            try:
+            with self._contents.as_far_as_it_goes():
                 return read()
-            finally:
-                self._lenient = False
-
-    def _raw(self, pieces: Iterable[Piece]) -> dict[int, Columns]:
-        return self._fetched("data", pieces, lambda row, blob: row.columns(blob))
-
-    def _small(self, pieces: Iterable[Piece]) -> dict[int, Summary]:
-        pieces = list(pieces)
-        found = self._fetched("micro", pieces, lambda row, blob: row.micro(blob))
-        for piece in pieces:
-            if piece.row.id not in found:
-                values = self._raw([piece]).get(piece.row.id)
-                if values is not None:
-                    found[piece.row.id] = micro(values.steps, components(values.values))
-        return found
-
-    def _fetched(
-        self, what: str, pieces: Iterable[Piece], decode: Callable[[ChunkRow, Any], _T | None]
-    ) -> dict[int, _T]:
-        """The decoded contents of rows by their ids, from the cache or the file; damaged ones are absent and named."""
-        found: dict[int, _T] = {}
-        missing: dict[int, ChunkRow] = {}
-        for piece in pieces:
-            row = piece.row
-            cached = CACHE.get((self._owner, what, row.id))
-            if cached is not None and cached[0] == row.rev:
-                found[row.id] = cached[1]
-            else:
-                missing[row.id] = row
-        ids = list(missing)
-        for at in range(0, len(ids), _GROUP):
-            for number, rev, blob in self._blobs(what, ids[at : at + _GROUP]):
-                row = missing[number]
-                if rev != row.rev:
-                    continue
-                value = decode(row, blob)
-                if value is not None:
-                    found[number] = value
-                    CACHE.put((self._owner, what, number), (rev, value), len(blob))
-                elif blob is not None:
-                    self._lose(row)
-                del missing[number]
-        if missing and not self._lenient:
-            raise _Moved
-        for row in missing.values():
-            self._lose(row)
-        return found
-
-    def _lose(self, row: ChunkRow) -> None:
-        name = self._by_id[row.series].name
-        self._source.note(f"Values of the signal '{name}' at steps {row.s0:,} to {row.s1:,} are damaged.")
-
-    def _blobs(self, what: str, ids: list[int]) -> list[tuple[Any, ...]]:
-        query = f"SELECT c.id, c.rev, d.{what} FROM chunk c JOIN chunk_data d ON d.id = c.id WHERE c.id IN "
-        with self._source.reading() as connection:
-            try:
-                return connection.execute(f"{query}({','.join('?' * len(ids))})", ids).fetchall()
-            except FAULTS:
-                rows = []
-                for number in ids:
-                    try:
-                        rows += connection.execute(f"{query}(?)", (number,)).fetchall()
-                    except FAULTS:
-                        continue
-                return rows
 
     # ------------------------------------------------------------------ records
     def commands(self) -> list[CommandRecord]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -99,6 +100,12 @@ def extend(tail: Tail, new: Columns, batch: Batch) -> Tail:
     row = batch.put(tail, columns, full=False)
     # A copy, or the small tail would keep the big block it was cut from alive.
     return replace(tail, row=row, columns=Columns(*map(np.array, (columns.steps, columns.times, columns.values))))
+
+
+def joined(blocks: list[Columns]) -> Iterator[Columns]:
+    """Neighbouring blocks of one shape and dtype, joined."""
+    for _, run in itertools.groupby(blocks, key=lambda b: (b.values.dtype, b.values.shape[1:])):
+        yield Columns.join(list(run))
 
 
 def _merge(tail: Tail, batch: Batch) -> Tail:

@@ -20,7 +20,7 @@ from workbench.journal import schema
 from workbench.journal.chunks import Columns
 from workbench.journal.layout import RunDir
 from workbench.journal.records import FINAL_STATES, OUTCOMES, STATES, CommandRecord, to_json
-from workbench.journal.series import Batch, Tail, extend, restored
+from workbench.journal.series import Batch, Tail, extend, joined, restored
 from workbench.journal.sqlite import Connection, checksum, connect, explain, immediate, in_words, use_wal
 
 FULL_EVERY = 5.0  # seconds between commits of metrics that outlive power loss
@@ -225,7 +225,7 @@ class Writer:
         tails = {}
         for name, blocks in self._pending.items():
             tail = self._tail(name)
-            for block in _runs(blocks):
+            for block in joined(blocks):
                 tail = extend(tail, block, batch)
             tails[name] = tail
         batch.write()
@@ -392,12 +392,6 @@ class Writer:
     def __exit__(self, *exc: object) -> None:
         if not self._closed:
             self.close()
-
-
-def _runs(blocks: list[Columns]) -> Iterator[Columns]:
-    """Neighbouring blocks of one shape and dtype, joined."""
-    for _, run in itertools.groupby(blocks, key=lambda b: (b.values.dtype, b.values.shape[1:])):
-        yield Columns.join(list(run))
 
 
 def _whole(step: int | None) -> int | None:

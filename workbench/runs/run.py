@@ -139,7 +139,7 @@ class Run:
         """Why it ended as it did, in one sentence; empty if there is nothing to say."""
         if self.state == "lost":
             return (
-                f"The worker's process ended without a word (killed, out of memory?). Its last output: {self.dir.log}"
+                f"The worker's process ended without a word (killed, out of memory?). Last output: {self.dir.log}"
             )
         return str(self.reader.message or "")
 

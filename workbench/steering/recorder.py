@@ -21,6 +21,7 @@ FLUSH_SECONDS = 0.25
 WAKE_ROWS = 50_000
 WAIT_ROWS = 200_000
 WAKE_BYTES = 64 << 20
+_NUMBERS = (bool, int, float, np.number, np.bool_)
 _CONTROL = "\0"  # marks a control's value among the rows: for detectors, not for the journal
 
 Row = tuple[int, float, dict[str, Any]]
@@ -58,17 +59,16 @@ class Recorder:
             self._row[name] = self._copy(name, value)
 
     def _copy(self, name: str, value: Any) -> Any:
-        if isinstance(value, bool | int | float | np.number | np.bool_):
+        if hasattr(value, "detach"):  # a torch tensor, without importing torch; first, because losses are tensors
+            if value.is_cpu:
+                return value.item() if value.ndim == 0 else _numpy(value.detach()).copy()
+            copy = value.detach().clone()
+            self._bytes += copy.numel() * copy.element_size()
+            return copy
+        if isinstance(value, _NUMBERS):
             return float(value)
         if isinstance(value, str):
             return value
-        if hasattr(value, "detach"):  # a torch tensor, without importing torch
-            value = value.detach()
-            if value.device.type == "cpu":
-                return value.item() if value.numel() == 1 and value.ndim == 0 else _numpy(value).copy()
-            copy = value.clone()
-            self._bytes += copy.numel() * copy.element_size()
-            return copy
         try:
             array = np.array(value)
         except ValueError:

@@ -159,7 +159,12 @@ export class App {
       this.look();
     });
     seen.observe(this.host);
-    const sizes = new ResizeObserver(() => { this.arrange(); });
+    let width = 0;
+    const sizes = new ResizeObserver(() => {
+      if (this.panel.clientWidth === width) return; // unfolding a group changes the height, and must fold no other
+      width = this.panel.clientWidth;
+      this.arrange();
+    });
     sizes.observe(this.panel);
     const visibility = (): void => { this.look(); };
     document.addEventListener("visibilitychange", visibility);
