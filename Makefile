@@ -49,7 +49,7 @@ format: setup ## let ruff rewrite what it can
 	$(RUN) ruff check --fix .
 	$(RUN) ruff format .
 
-bench: setup ## measure, side by side with what one would use otherwise; prints a table
+bench: setup-test ## measure, side by side with what one would use otherwise; prints a table; ROWS="loop attach" for some
 	$(RUN) tests.benchmarks
 
 record: setup ## record anew the journals that the detectors' tests read

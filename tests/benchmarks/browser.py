@@ -22,9 +22,10 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 CHROMIUM = os.environ.get("WORKBENCH_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 PANEL = ".workbench-panel"
 
-# Animation frames counted for so many seconds, and what `counter` (an expression, a number) grew by meanwhile.
-_WATCH = """async ([seconds, counter]) => {
-  const count = new Function('return ' + counter), before = count(), begun = performance.now();
+# Animation frames counted for so many seconds, and what counters (expressions that give numbers) grew by meanwhile.
+_WATCH = """async ([seconds, counters]) => {
+  const read = () => Object.entries(counters).map(([name, text]) => [name, new Function('return ' + text)()]);
+  const before = Object.fromEntries(read()), begun = performance.now();
   let frames = 0, longest = 0, last = begun;
   while (last - begun < seconds * 1000) {
     await new Promise(requestAnimationFrame);
@@ -34,7 +35,8 @@ _WATCH = """async ([seconds, counter]) => {
     frames += 1;
   }
   const took = (last - begun) / 1000;
-  return { fps: frames / took, rate: (count() - before) / took, longest };
+  const rates = read().map(([name, now]) => [name, (now - before[name]) / took]);
+  return { fps: frames / took, longest, ...Object.fromEntries(rates) };
 }"""
 
 
@@ -83,10 +85,13 @@ class Notebook:
         return self.page.locator(".jp-Notebook .jp-CodeCell").nth(index)
 
     def ready(self) -> None:
-        """Wait for a kernel that answers: Lab may begin with one and go on with another, which forgets its cells."""
+        """Wait for a kernel that answers: on a busy machine Lab asks for one, or begins with one and takes another."""
         for _ in range(20):
-            self.run(-1)
             with suppress(PlaywrightTimeout):
+                if (asked := self.page.locator(".jp-Dialog .jp-mod-accept")).is_visible():
+                    asked.click(timeout=2_000)
+                self._cell(0).locator(".cm-content").click(timeout=2_000)
+                self.page.keyboard.press("Control+Enter")
                 self._cell(0).get_by_text(re.compile(r"^\[\d+\]:$")).first.wait_for(timeout=8_000)
                 return
         raise TimeoutError("the notebook's kernel runs no cell")
@@ -96,9 +101,9 @@ class Notebook:
         self.page.wait_for_selector(f'{PANEL}[data-state="{state}"]')
         self.page.evaluate(f"document.querySelector('{PANEL}').scrollIntoView({{block: 'start'}})")
 
-    def watch(self, seconds: float, counter: str) -> dict[str, float]:
-        """Animation frames a second, their longest gap in ms, and the rate of a counter (a JavaScript expression)."""
-        return self.page.evaluate(_WATCH, [seconds, counter])  # type: ignore[no-any-return]
+    def watch(self, seconds: float, **counters: str) -> dict[str, float]:
+        """`fps`, the `longest` gap of frames in ms, and each counter's growth a second (JavaScript expressions)."""
+        return self.page.evaluate(_WATCH, [seconds, counters])  # type: ignore[no-any-return]
 
 
 @contextmanager

@@ -21,7 +21,7 @@ def read(path: Path = RESULTS) -> dict[str, Any]:
 
 
 def keep(results: dict[str, Any], order: list[str], path: Path = RESULTS) -> dict[str, Any]:
-    """Write results; rows measured earlier on the same machine with the same versions stay. Returns what was written."""
+    """Write results, and return all that is kept: rows measured earlier stay if machine and versions are the same."""
     before = read(path)
     same = all(before.get(k) == results[k] for k in ("machine", "versions"))
     rows = {**(before["rows"] if same else {}), **results["rows"]}

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,9 +27,9 @@ class Lab:
         self.url, self.folder, self.store = url, folder, store
 
     def notebook(self, name: str) -> str:
-        """The address of a notebook, in a workspace of its own."""
+        """The address of a notebook, in a workspace of its own: no two tests share a layout."""
         base, token = self.url.split("/lab", 1)[0], self.url.rsplit("token=", 1)[1]
-        return f"{base}/lab/workspaces/{Path(name).stem}/tree/{name}?token={token}&reset"
+        return f"{base}/lab/workspaces/{uuid.uuid4().hex}/tree/{name}?token={token}"
 
 
 @pytest.fixture(scope="session")

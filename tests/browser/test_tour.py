@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -24,14 +25,18 @@ class Tour:
 
     def open(self) -> None:
         self.page.goto(self.lab.notebook("notebooks/00_tour.ipynb"))
+        self.ready()
+
+    def ready(self) -> None:
+        """Wait until the notebook is there with its kernel: a cell run before is lost in a dialog."""
         expect(self.page.locator(".jp-NotebookPanel .jp-CodeCell").first).to_be_visible(timeout=PATIENCE)
-        expect(self.page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").first).to_be_attached(
-            timeout=PATIENCE
-        )
+        expect(self.page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=PATIENCE)
 
     def run_cell(self, number: int) -> None:
-        self.page.locator(".jp-Notebook .jp-CodeCell").nth(number).locator(".jp-InputArea-editor").click()
+        cell = self.page.locator(".jp-Notebook .jp-CodeCell").nth(number)
+        cell.locator(".jp-InputArea-editor").click()
         self.page.keyboard.press("Shift+Enter")
+        expect(cell.locator(".jp-InputPrompt")).to_have_text(re.compile(r"\[\d+\]:"), timeout=PATIENCE)
 
     @property
     def host(self) -> Locator:
@@ -104,7 +109,7 @@ def test_a_newcomer_starts_steers_reloads_restarts_and_stops(tour):
     page.keyboard.press("Control+s")
     until(lambda: "widget-view" in notebook_on_disk(tour), "the notebook is saved with its panel")
     page.reload()
-    expect(page.locator(".jp-NotebookPanel .jp-CodeCell").first).to_be_visible(timeout=PATIENCE)
+    tour.ready()
     tour.is_in("running")
     tour.shot("4-reloaded")
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from workbench import card
+from workbench.cards import card
 from workbench.figures.feed import Feed
 from workbench.figures.source import StoreRuns
 from workbench.runs import Store
@@ -37,16 +37,17 @@ def test_two_arms_start_side_by_side_move_together_and_stop(ear, numbers):
     moved = ear.ask("set", values={"epsilon": 0.05})
     assert moved["ok"], moved
     at_step = moved["result"]["at_step"]
-    applied = lambda h: [i for i in h["interventions"] if i["kind"] == "set" and i["outcome"] == "applied"]  # noqa: E731
-    head, _ = ear.wait(lambda h: len(applied(h)) == 2, patience=PATIENCE)
-    assert {i["step"] for i in applied(head)} == {at_step}
+    head, _ = ear.wait(lambda h: len(h["interventions"]) == 2, patience=PATIENCE)
+    assert [(i["kind"], i["outcome"], i["step"]) for i in head["interventions"]] == [("set", "applied", at_step)] * 2
     assert {r["values"]["epsilon"] for r in head["runs"]} == {0.05}
 
     refused = ear.ask("set", values={"epsilon": 8})
     assert not refused["ok"]
     assert "epsilon must lie between" in refused["error"]
 
-    head, buffers = ear.wait(lambda h: all(r["step"] > at_step for r in h["runs"]), full=True, patience=PATIENCE)
+    head, buffers = ear.wait(
+        lambda h: h["runs"] and all(r["step"] > at_step for r in h["runs"]), full=True, patience=PATIENCE
+    )
     charts = {c["id"]: c for c in head["charts"]}
     assert sorted(charts) == sorted(views)
     drawn = [s for c in charts.values() for s in c.get("series", []) if "mean" in s]
@@ -56,7 +57,7 @@ def test_two_arms_start_side_by_side_move_together_and_stop(ear, numbers):
         assert np.isfinite(values).any() or series["gaps"], series["key"]
 
     assert ear.ask("stop")["ok"]
-    head, _ = ear.wait(lambda h: all(r["state"] in ENDED for r in h["runs"]), patience=PATIENCE)
+    head, _ = ear.wait(lambda h: h["runs"] and all(r["state"] in ENDED for r in h["runs"]), patience=PATIENCE)
     assert {r["state"] for r in head["runs"]} == {"stopped"}, [r["message"] for r in head["runs"]]
 
 

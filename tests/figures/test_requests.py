@@ -3,6 +3,7 @@ import pytest
 from tests.figures.recorded import feed_of, record
 from workbench.cards import InvalidValue, NotAllowed, UnknownName
 from workbench.figures.requests import meeting_step
+from workbench.figures.shared import recorded_rate
 from workbench.journal import Inbox
 
 
@@ -45,7 +46,7 @@ def test_a_run_that_has_ended_is_left_out_and_the_reason_given(pair, store):
 @pytest.mark.parametrize(
     ("standings", "step"),
     [
-        ([(100, 50.0, 1000), (60, 10.0, 1000)], 151),
+        ([(100, 50.0, 1000), (60, 10.0, 1000)], 176),
         ([(100, 0.0, 1000)], 102),
         ([(990, 500.0, 1000), (60, 10.0, 1000)], 999),
         ([(999, 500.0, 1000)], 1000),
@@ -54,6 +55,11 @@ def test_a_run_that_has_ended_is_left_out_and_the_reason_given(pair, store):
 )
 def test_arms_meet_a_second_ahead_of_the_furthest_but_before_the_end(standings, step):
     assert meeting_step(standings) == step
+
+
+def test_the_rate_of_a_run_just_attached_is_read_from_its_journal(pair):
+    pair[0].run.refresh()
+    assert recorded_rate(pair[0].run) == pytest.approx(100.0)  # its clock: 10 ms a step
 
 
 @pytest.mark.parametrize(

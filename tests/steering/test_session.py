@@ -284,6 +284,36 @@ def test_a_nan_is_a_finding_and_not_the_end():
     assert found.first == 30
 
 
+def test_while_the_disk_is_full_training_goes_on_and_nothing_is_lost_when_there_is_room_again(capsys):
+    config = Knobs()
+    seen = []
+
+    def allow(session, pages):
+        for connection in (session.writer._slow, session.writer._fast):
+            connection.execute(f"PRAGMA max_page_count={pages}").fetchall()
+
+    with session(config) as s:
+        run = workbench.run()
+        for step in s.steps(300):
+            emit("loss", float(step))
+            emit("vector", np.full(200, float(step)))
+            if step == 100:
+                s.recorder.flush()
+                allow(s, s.writer._slow.execute("PRAGMA page_count").fetchone()[0])
+                run.set(epsilon=0.5)
+            if step == 200:
+                time.sleep(0.3)
+                allow(s, 10**6)
+            time.sleep(0.001)
+            seen.append(config.epsilon)
+    assert run.state == "finished"
+    assert run["loss"].values.tolist() == [float(i) for i in range(300)]
+    assert run.reader.arrays("vector").values[:, 7].tolist() == [float(i) for i in range(300)]
+    applied = run.outcome(1)
+    assert (applied.outcome, seen[applied.step - 1 :][:2]) == ("applied", [0.1, 0.5])
+    assert "the disk is full" in capsys.readouterr().err
+
+
 def test_a_process_trains_one_run():
     with session() as s:
         for _ in s.steps(1):

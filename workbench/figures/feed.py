@@ -288,12 +288,13 @@ class Feed:
         with watched.use() as run:
             leaves = flat(run.config)
             live = run.state not in FINAL
-            rate = run.rate if live else None
+            rate = watched.rate if run.state == "running" and watched.rate else None
+            left = run.steps - 1 - run.step if run.steps else None
             now = time.time()
             return {
                 "id": run.id, "arm": run.arm, "label": run.label, "color": self._colors[run.id], "state": run.state,
                 "message": run.message, "step": run.step, "steps": run.steps, "rate": rate,
-                "eta_s": run.eta_s if live else None, "seed": run.seed, "preset": run.preset,
+                "eta_s": left / rate if rate and left is not None else None, "seed": run.seed, "preset": run.preset,
                 "started": watched.started, "exact": run.reader.meta.get("exact"), "values": watched.values,
                 "pending": [_pending(c, now) for c in run.reader.pending()] if live else [],
                 "launch": {n: leaves[n] for n, c in run.controls.items() if c.when == "launch" and n in leaves},

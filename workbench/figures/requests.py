@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 Operation = Callable[["Feed", dict[str, Any]], dict[str, Any]]
 _OPERATIONS: dict[str, Operation] = {}
-_AHEAD_S = 1.0  # arms moved together move this far ahead of the furthest one
+_AHEAD_S = 1.0  # arms moved together move this far ahead of the furthest one …
+_STALE_S = 0.5  # … and of what its journal, flushed each quarter of a second, last told
 _EXPLORE_WIDTH = 2000
 
 
@@ -67,17 +68,18 @@ def set_(feed: Feed, args: dict[str, Any]) -> dict[str, Any]:
 def meeting_step(standings: Sequence[tuple[int, float, int | None]]) -> int:
     """The step at which runs that stand at (step, steps a second, planned steps) can all still take a command.
 
-    The furthest run's step and one second of its steps, but no later than the last step of the shortest run.
+    The furthest run's step, as last flushed, and a second of its steps, but no later than the shortest run's last step.
     """
     step, rate, _ = max(standings)
-    ahead = step + max(1, math.ceil(rate * _AHEAD_S)) + 1
+    ahead = step + max(1, math.ceil(rate * (_AHEAD_S + _STALE_S))) + 1
     ends = [planned - 1 for _, _, planned in standings if planned]
     return max(step + 1, min([ahead, *ends]))
 
 
 def _standing(watched: Watched) -> tuple[int, float, int | None]:
+    """Its last recorded step, its steps a second and its planned length."""
     with watched.use() as run:
-        return run.step, run.rate or 0.0, run.steps
+        return run.step, watched.rate, run.steps
 
 
 def _plain(method: str) -> Operation:

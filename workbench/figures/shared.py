@@ -13,6 +13,7 @@ from workbench.runs.run import Run
 
 _LOG = {"state": "info", "note": "info", "stage": "info", "warning": "warning", "error": "error"}  # event kind → level
 _MOST_LOG, _MOST_INTERVENTIONS = 200, 500
+_RECENT = 200  # steps over which a rate is taken
 _PEEK = 0.02  # several feeds that show one run look at it once
 
 
@@ -43,10 +44,11 @@ class Watched:
 
     Attributes:
         data: grows with anything new in the run's journal.
-        news: grows with what a person wants to see at once: state, commands, findings, log.
+        news: grows with what a person wants to see at once: state, commands, findings.
         values: present value of every control.
         interventions, findings, log: as frames carry them, as of the last look.
         started: seconds since 1970 of its first sign of life.
+        rate: steps a second lately, by the journal's clock; 0 if not known.
     """
 
     def __init__(self, rundir: RunDir) -> None:
@@ -60,6 +62,7 @@ class Watched:
         self.log: list[dict[str, Any]] = []
         self.values: dict[str, Any] = {}
         self.started: float | None = None
+        self.rate = 0.0
         self._events = 0
 
     @contextmanager
@@ -80,7 +83,7 @@ class Watched:
                 self._read()
             state, pending = self.run.state, tuple(c.seq for c in self.run.reader.pending())
             fingerprint: tuple[object, ...] = (
-                state, self.run.reader.message, pending, len(self.interventions), self._events,
+                state, self.run.reader.message, pending, len(self.interventions),
                 tuple((f["key"], f["last"], f["sentence"]) for f in self.findings),
             )  # fmt: skip
             if fingerprint != self._print:
@@ -98,6 +101,7 @@ class Watched:
             for c in reader.commands()[-_MOST_INTERVENTIONS:]
         ]  # fmt: skip
         self.values = self.run.values()
+        self.rate = recorded_rate(self.run)
         self.findings = [{"run": self.id, **f.to_json()} for f in reader.findings()]
         for event in reader.events(kinds=list(_LOG), after=self._events):
             self._events = event.id
@@ -106,6 +110,18 @@ class Watched:
             line = {"run": self.id, "time": event.time, "step": event.step}
             self.log.append({**line, "level": _level(event), "text": _words(event)})
         del self.log[:-_MOST_LOG]
+
+
+def recorded_rate(run: Run) -> float:
+    """Steps a second over the newest recorded steps, by the journal's own clock; 0 if there are too few."""
+    extents = {n: run.reader.extent(n) for n, kind in run.reader.names().items() if kind == "scalar"}
+    name = max(extents, key=lambda n: (extents[n] or (0, -1, 0))[1:], default=None)
+    extent = extents.get(name or "")
+    if name is None or extent is None or extent[2] < 2:
+        return 0.0
+    points = run.reader.scalars(name, max(extent[0], extent[1] - _RECENT), extent[1])
+    span = float(points.times[-1] - points.times[0])
+    return float(points.steps[-1] - points.steps[0]) / span if span > 0 else 0.0
 
 
 def _level(event: Event) -> str:

@@ -119,12 +119,12 @@ class Recorder:
             try:
                 self.flush()
             except Exception as error:  # noqa: BLE001 (what cannot be recorded must not end the training)
-                self._complain(f"{error}" if isinstance(error, WorkbenchError) else f"Recording failed: {error!r}.")
+                self.complain(f"{error}" if isinstance(error, WorkbenchError) else f"Recording failed: {error!r}.")
             if self._writer.problem:
-                self._complain(self._writer.problem)
+                self.complain(self._writer.problem)
             self._drained.set()
 
-    def _complain(self, text: str) -> None:
+    def complain(self, text: str) -> None:
         """Say it once in the worker's log and, where that still works, in the journal."""
         if text in self._complained:
             return

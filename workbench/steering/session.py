@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 from workbench import signals
-from workbench.cards import Control, NotAllowed, WorkbenchError, controls_of
+from workbench.cards import Control, NotAllowed, StoreError, WorkbenchError, controls_of
 from workbench.cards.controls import flat, put
 from workbench.journal import CommandRecord, Inbox, Reader, RunDir, RunLock, Writer
 from workbench.steering.commands import Desk
@@ -248,7 +248,7 @@ class Session:
 
         `open_to_commands` is False for a boundary at which it is too late to change them.
         """
-        self.writer.event("stage", {"name": name, "index": index}, step=self._step)
+        self._note(self.writer.event, "stage", {"name": name, "index": index}, step=self._step)
         if not open_to_commands:
             return
         self._receive()
@@ -267,7 +267,12 @@ class Session:
             return
         halting = self.paused or self._budget is not None
         records = self.desk.decide(commands, self._step, paused=halting)
-        self.writer.record_commands(records)
+        try:
+            self.writer.record_commands(records)
+        except StoreError as error:  # what is not on disk does not take effect; the commands wait for another try
+            self.recorder.complain(str(error))
+            self.desk.waiting[:0] = commands
+            return
         for record in records:
             if record.outcome == "applied":
                 self._effect(record)
@@ -311,12 +316,12 @@ class Session:
     def _pause(self) -> None:
         if not self.paused:
             self.paused = True
-            self.writer.set_state("paused", step=self._step)
+            self._note(self.writer.set_state, "paused", step=self._step)
 
     def _resume(self) -> None:
         if self.paused:
             self.paused = False
-            self.writer.set_state("running", step=self._step)
+            self._note(self.writer.set_state, "running", step=self._step)
 
     def _wait(self) -> None:
         """Stand before the open step until resumed or stopped; every command works meanwhile."""
@@ -329,6 +334,13 @@ class Session:
             self._receive()
             if self.desk.waiting:
                 self._apply(self.desk.due(self._step))
+
+    def _note(self, write: Callable[..., Any], *values: Any, **named: Any) -> None:
+        """Record something that training does not depend on: a full disk is said, and training goes on."""
+        try:
+            write(*values, **named)
+        except StoreError as error:
+            self.recorder.complain(str(error))
 
     def _look(self, name: str) -> None:
         look = self._probes.get(name)

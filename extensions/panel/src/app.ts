@@ -226,7 +226,7 @@ export class App {
       this.sidebar.offer((control) => startValue(control, this.typed, arms, preset), true);
     } else this.sidebar.follow(frame, selected, active);
     const states = new Set(frame.runs.map((r) => r.state));
-    this.host.dataset["state"] = this.client.link !== "live" ? this.client.link : frame.runs.length === 0 ? "empty" : states.size === 1 ? ([...states][0] ?? "") : "mixed";
+    this.host.dataset["state"] = this.client.link !== "live" ? this.client.link : frame.runs.length === 0 ? "empty" : states.size > 1 ? "mixed" : states.has("lost") ? "run-lost" : ([...states][0] ?? "");
   }
 
   private showAlerts(frame: Frame): void {

@@ -14,6 +14,7 @@ export class Grid {
   onRound: () => void = () => undefined;
   private cells: Cell[] = [];
   private queue: Cell[] = [];
+  private next = new Set<Cell>();
   private scheduled = 0;
   private spread = false;
   private roundMs = 0;
@@ -98,6 +99,7 @@ export class Grid {
     cancelAnimationFrame(this.scheduled);
     this.scheduled = 0;
     this.queue = [];
+    this.next.clear();
     this.watcher.disconnect();
     this.sizes.disconnect();
     for (const cell of this.cells) cell.destroy();
@@ -124,13 +126,16 @@ export class Grid {
     this.element.classList.toggle("has-big", big);
   }
 
+  /** Into the next round: the one being drawn is finished first, or some charts would never get their turn. */
   private enqueue(cells: Cell[]): void {
-    for (const cell of cells) if (!this.queue.includes(cell)) this.queue.push(cell);
-    if (this.queue.length && !this.scheduled) this.start();
+    for (const cell of cells) this.next.add(cell);
+    if (this.next.size && !this.scheduled) this.start();
   }
 
   private start(): void {
     this.roundMs = 0;
+    this.queue = [...this.next];
+    this.next.clear();
     this.scheduled = requestAnimationFrame((now) => {
       this.roundStart = now;
       this.work();
@@ -158,5 +163,6 @@ export class Grid {
         if (many && (this.roundMs > FRAME_MS || now - roundStart > 2 * FRAME_MS)) this.spread = true;
       });
     }
+    if (this.next.size) this.start();
   }
 }

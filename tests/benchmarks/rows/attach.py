@@ -34,13 +34,13 @@ card = card_for(sys.argv[2], store)
 feed = Feed(StoreRuns(card, store), card)
 feed.attach([store.run("latest").id])
 with feed.borrowed():
-    drawn = feed.chart("s07", Wish(width=600)).encode()
+    feed.chart("s07", Wish(width=600)).encode()
 attached, after = time.perf_counter(), memory()
 points = store.run("latest")["s07"]
 loaded, raw = time.perf_counter(), memory()
 print(json.dumps({
     "import": imported - began, "attach": attached - imported, "load": loaded - attached, "bare": before["now"],
-    "now": after["now"], "peak": after["peak"], "raw": raw["now"], "bytes": len(drawn.data), "points": len(points.steps),
+    "now": after["now"], "peak": after["peak"], "raw": raw["now"], "points": len(points.steps),
 }))
 """
 

@@ -41,7 +41,7 @@ def measure(quick: bool) -> Row:
         [Value(f"of {', '.join(HEAVY)} imported", float(len(heavy)), "packages", most=0)],
         [
             of("import workbench", [1e3 * f["import"] for f in found], "ms"),
-            of("workbench.open('certified/ibp'), everything that it imports included", [f["panel"] for f in found], "s"),
+            of("workbench.open('certified/ibp'), its imports included", [f["panel"] for f in found], "s"),
             of("resident memory of the process then", [f["memory"] for f in found], "MB"),
         ],
         f"Imported: {', '.join(heavy)}." if heavy else "",

@@ -105,14 +105,14 @@ def measure(quick: bool) -> Row:
     base = "than logger=False with five self.log"
     return Row(
         "Lightning: our callback and logger catching five self.log a step, against no logger and five self.log",
-        f"{rounds} interleaved fits of {steps:,} timed steps of the same network, one thread; ratio of wall time a step, "
-        "round by round.",
+        f"{rounds} interleaved fits of {steps:,} timed steps of the same network, one thread; ratio of wall time a "
+        "step, round by round.",
         [of("Steering and Logger, five self.log, wall", ratios(found, "ours", "log"), "×", most=1.05)],
         [
             of("one step with logger=False and five self.log", [1e3 * b.wall for b in found["log"]], "ms"),
-            of("Steering and Logger, five self.log, CPU of the training thread", ratios(found, "ours", "log", "cpu"), "×"),
+            of("the same, CPU of the training thread", ratios(found, "ours", "log", "cpu"), "×"),
             of("Steering and Logger, five emit in place of self.log, wall", ratios(found, "emit", "log"), "×"),
-            of("the same, CPU of the training thread", ratios(found, "emit", "log", "cpu"), "×"),
+            of("emit, CPU of the training thread", ratios(found, "emit", "log", "cpu"), "×"),
             of("logger=False and no self.log at all, wall", ratios(found, "silent", "log"), "×"),
             of("MLFlowLogger at every step (log_every_n_steps=1), wall", ratios(found, "mlflow 1", "log"), "×"),
             of("MLFlowLogger at every 50th step (the default), wall", ratios(found, "mlflow 50", "log"), "×"),

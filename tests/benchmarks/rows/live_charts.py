@@ -52,7 +52,8 @@ _COUNT_PLOTS = """() => {
     plot.on('plotly_afterplot', () => { window.__plots += 1; });
 }"""
 _IN_VIEW = f"""() => {{
-  const cells = [...document.querySelector('{PANEL}').shadowRoot.querySelectorAll('.cell')].map(c => c.getBoundingClientRect());
+  const root = document.querySelector('{PANEL}').shadowRoot;
+  const cells = [...root.querySelectorAll('.cell')].map(c => c.getBoundingClientRect());
   return {{ all: cells.length, seen: cells.filter(r => r.top >= 0 && r.bottom <= innerHeight).length,
             width: cells.at(-1)?.width, height: cells.at(-1)?.height }};
 }}"""
@@ -109,7 +110,7 @@ def measure(quick: bool) -> Row:
         value
         for hz, found in beside.items()
         for value in (
-            Value(f"ten plotly FigureWidgets asked for {hz} rounds/s: rounds of all ten", found["rate"], "/s"),
+            Value(f"ten plotly FigureWidgets asked for {hz} rounds/s: rounds of all ten", found["rounds"], "/s"),
             Value(f"ten plotly FigureWidgets asked for {hz} rounds/s: page", found["fps"], "fps"),
         )
     ]
@@ -120,14 +121,15 @@ def measure(quick: bool) -> Row:
         "full frames at 30 Hz. Headless Chromium draws in software. The figures beside it hold as many series, "
         f"{POINTS} points each, updated in one message a figure.",
         [
-            Value("forced to 30 Hz: rounds of all ten", forced["rate"], "/s", least=10),
+            Value("forced to 30 Hz: rounds of all ten", forced["rounds"], "/s", least=10),
             Value("forced to 30 Hz: page", forced["fps"], "fps", least=30),
             Value("at the journal's rate (4 Hz): page", natural["fps"], "fps", least=50),
         ],
         [
             Value("charts wholly in view", float(seen["seen"]), f"of {seen['all']}"),
+            Value("forced: frames that arrive from the kernel", forced["frames"], "/s"),
             Value("forced: longest gap between two frames", forced["longest"], "ms"),
-            Value("at the journal's rate: rounds of all ten", natural["rate"], "/s"),
+            Value("at the journal's rate: rounds of all ten", natural["rounds"], "/s"),
             Value("at the journal's rate: longest gap between two frames", natural["longest"], "ms"),
             *plotly,
         ],
@@ -142,7 +144,8 @@ def _panel(
         notebook.run(0)
         notebook.panel("running")
         _settle(notebook, f"document.querySelector('{PANEL}').__workbench.rounds > 5")
-        found = notebook.watch(seconds, f"document.querySelector('{PANEL}').__workbench.rounds")
+        panel = f"document.querySelector('{PANEL}').__workbench"
+        found = notebook.watch(seconds, rounds=f"{panel}.rounds", frames=f"{panel}.frames")
         seen = notebook.page.evaluate(_IN_VIEW)
         if shots:
             notebook.page.screenshot(path=Path(shots) / f"{name}.png")
@@ -158,7 +161,7 @@ def _plotly(opened: Lab, hz: int, seconds: float, shots: str | None) -> dict[str
         notebook.page.evaluate(_COUNT_PLOTS)
         notebook.run(1)
         _settle(notebook, "window.__plots > 20")
-        found = notebook.watch(seconds, "window.__plots / 10")
+        found = notebook.watch(seconds, rounds="window.__plots / 10")
         if shots:
             notebook.page.screenshot(path=Path(shots) / f"plotly{hz}.png")
         return found

@@ -33,7 +33,8 @@ def measure(quick: bool) -> Row:
             def run(into: list[Block]) -> None:
                 a, b, c, d, e = names
                 with timed(steps, into, then=session.recorder.flush):
-                    for _, (v, w, x, y, z) in zip(itertools.islice(trained, steps), itertools.cycle(rows), strict=False):
+                    stepping = itertools.islice(trained, steps)
+                    for _, (v, w, x, y, z) in zip(stepping, itertools.cycle(rows), strict=False):
                         put(a, v)
                         put(b, w)
                         put(c, x)
@@ -47,7 +48,7 @@ def measure(quick: bool) -> Row:
                 for _, (_v, _w, _x, _y, _z) in zip(range(steps), itertools.cycle(floats), strict=False):
                     pass
 
-        def stepping(into: list[Block]) -> None:
+        def only_steps(into: list[Block]) -> None:
             with timed(steps, into):
                 for _, (_v, _w, _x, _y, _z) in zip(
                     itertools.islice(trained, steps), itertools.cycle(floats), strict=False
@@ -57,7 +58,7 @@ def measure(quick: bool) -> Row:
         found = interleave(
             {
                 "bare": bare,
-                "steps": stepping,
+                "steps": only_steps,
                 "floats": recording(floats, "f/", emit),
                 "tensors": recording(tensors, "t/", emit),
             },
@@ -73,7 +74,7 @@ def measure(quick: bool) -> Row:
         ],
         [
             of("session and steps() alone", added(found, "steps", "bare"), "µs"),
-            of("5 floats, CPU of the whole process: detectors and writing included", added(found, "floats", "bare", "process"), "µs"),
+            of("5 floats, CPU of the whole process, writing included", added(found, "floats", "bare", "process"), "µs"),
             of("5 tensors, CPU of the whole process", added(found, "tensors", "bare", "process"), "µs"),
         ],
     )
