@@ -65,3 +65,10 @@ def test_the_page_works_alone_with_plotly_inside_and_nothing_fetched(runs):
     assert len(page) > 3_000_000
     fetched = re.findall(r"<(?:script|link)[^>]*(?:src|href)=.{0,80}", page)
     assert fetched == []
+
+
+def test_a_reference_s_words_stand_at_its_line_on_a_logarithmic_axis_too(runs):
+    fig = figure(chart_data(CARD, runs, CARD.views[0]))
+    line = next(s for s in fig.layout.shapes if s.y0 == s.y1)
+    words = next(a for a in fig.layout.annotations if a.text == "chance")
+    assert 10**words.y == pytest.approx(line.y0)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from workbench.cards import RESERVED, Card, card, experiments
 from workbench.cards.controls import flat
 from workbench.cards.declarations import KINDS, SHAPES
-from workbench.detectors import load
+from workbench.detectors import load, scan
 from workbench.runs import compose, launch
 
 EXPERIMENTS = experiments()
+JOURNALS = Path(__file__).parents[1] / "golden" / "journals"
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -68,6 +71,24 @@ def test_the_detectors_load_and_need_what_there_is(experiment):
     names = {s.name for s in found.signals} | set(found.controls)
     for detector in load(found):
         assert any(detector.wants(n) for n in names), f"{detector.id} needs {detector.needs}, which nobody emits"
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_the_detectors_fire_on_the_phenomenon_and_not_on_the_remedy(experiment):
+    """On recordings of the tour's arms (`make record`): something is found, and on the remedy's nothing stays open."""
+    found = card(experiment)
+    recorded = np.load(JOURNALS / f"{experiment.replace('/', '__')}.npz")
+    own = {d.id for d in load(found)} - {d.id for d in load(None)}
+    for name in found.preset("tour").arms:
+        signals = [n for n in recorded.files if n.startswith(f"{name}.") and not n.endswith(".steps")]
+        columns = {n.split(".", 1)[1]: (recorded[f"{n}.steps"], recorded[n]) for n in signals}
+        findings = [f for f in scan(columns, load(found)) if f.id in own]
+        role = found.arm(name).role
+        if role == "phenomenon":
+            assert findings, f"nothing is found on {name}"
+        elif role == "remedy":
+            last = max(int(steps[-1]) for steps, _ in columns.values())
+            assert not [f for f in findings if f.last is None or f.last >= last], name
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)

@@ -37,6 +37,8 @@ class Request:
         return self.card.signal(name) or Signal(name)
 
 
+_ALIKE = 0.02  # references of several runs that differ by less are one line
+
 Builder = Callable[[Request, dict[str, Any]], ChartData]
 _BUILDERS: dict[str, Builder] = {}
 
@@ -126,8 +128,8 @@ def _references(request: Request) -> tuple[Mark, ...]:
             continue
         found = {r.label: scalar_at(r.reader, reference.value, request.at) for r in request.runs}
         values = {label: v for label, v in found.items() if v is not None}
-        if len(set(values.values())) == 1:
-            marks.append(Mark(next(iter(values.values())), reference.label))
+        if values and max(values.values()) - min(values.values()) <= _ALIKE * max(map(abs, values.values())):
+            marks.append(Mark(sum(values.values()) / len(values), reference.label))
         else:
             marks.extend(Mark(v, f"{reference.label}, {label}") for label, v in values.items())
     return tuple(marks)

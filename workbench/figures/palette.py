@@ -25,12 +25,13 @@ def tokens() -> Mapping[str, Any]:
 def run_colors(card: Card, runs: Sequence[Run]) -> dict[str, int]:
     """Run id → index into the palette of runs.
 
-    A remedy is always the first colour and a phenomenon the second, in every experiment; ablations and competitors
-    follow in the card's order. Runs that would share a colour (two seeds of an arm) take the next free one.
+    A remedy has the first colour and a phenomenon the second, in every experiment; ablations and competitors follow in
+    the card's order. Runs that would share a colour (two seeds of an arm, two phenomena) take the next free one.
     """
-    ranked = sorted(card.arms, key=lambda a: _ROLES.get(a.role, 2))
-    wish = {arm.name: i for i, arm in enumerate(ranked)}
-    if not any(a.role == "remedy" for a in card.arms):
+    others = [arm.name for arm in card.arms if arm.role not in _ROLES]
+    wish = {arm.name: _ROLES.get(arm.role, len(_ROLES)) for arm in card.arms}
+    wish |= {name: len(_ROLES) + i for i, name in enumerate(others)}
+    if not any(arm.role == "remedy" for arm in card.arms):
         wish = {arm.name: i for i, arm in enumerate(card.arms)}
     taken: set[int] = set()
     colors = {}

@@ -61,15 +61,16 @@ def figure(
 
     style = _Style(theme, runs or {})
     fig = go.Figure(_traces(chart, style))
-    title = f"<b>{chart.title}</b>" + (f"  <span style='font-size:12px'>{chart.subtitle}</span>" * bool(chart.subtitle))
+    small = {"text": chart.subtitle, "font": {"size": 12, "color": style.token("ink2")}}
     axis = {"gridcolor": style.token("line"), "zeroline": False, "linecolor": style.token("line")}
     fig.update_layout(
-        title={"text": title, "font": {"size": 15}}, paper_bgcolor=style.token("bg"), plot_bgcolor=style.token("bg"),
+        title={"text": f"<b>{chart.title}</b>", "font": {"size": 15}, "subtitle": small},
+        paper_bgcolor=style.token("bg"), plot_bgcolor=style.token("bg"),
         font={"family": tokens()["font"]["family"], "size": 12, "color": style.token("ink")},
         hovermode="x unified", barmode="group",
         xaxis={**axis, "range": list(chart.xdomain), "title": {"text": "step"}},
         yaxis={**axis, "type": chart.scale, "title": {"text": chart.unit}, **_yrange(chart)},
-        margin={"l": 64, "r": 24, "t": 52, "b": 48}, legend={"orientation": "h", "y": -0.18},
+        margin={"l": 64, "r": 24, "t": 64, "b": 48},
     )  # fmt: skip
     if chart.empty:
         note = {"text": chart.empty, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5, "showarrow": False}
@@ -77,6 +78,8 @@ def figure(
     for mark in chart.references:
         fig.add_hline(mark.value, line={"dash": "dash", "width": 1, "color": style.token("ink2")},
                       annotation={"text": mark.label, "font": {"size": 11}})  # fmt: skip
+        if chart.scale == "log" and mark.value > 0:
+            fig.layout.annotations[-1].y = float(np.log10(mark.value))  # plotly places notes, unlike lines, by exponent
     _finish(chart, fig, style)
     if isinstance(chart, LineData):
         _annotate(fig, style, findings, interventions)
@@ -173,7 +176,8 @@ def _gapped(values: Any) -> Any:
 def _finish_lines(chart: LineData, fig: Figure, style: _Style) -> None:
     if any(line.axis == "right" for line in chart.series):
         fig.update_layout(
-            yaxis2={"overlaying": "y", "side": "right", "showgrid": False, "linecolor": style.token("line")}
+            yaxis2={"overlaying": "y", "side": "right", "showgrid": False, "linecolor": style.token("line")},
+            legend={"x": 1.12},
         )
 
 
@@ -296,9 +300,9 @@ def _annotate(
     fig: Figure, style: _Style, findings: Iterable[Mapping[str, Any]], interventions: Iterable[Mapping[str, Any]]
 ) -> None:
     right = fig.layout.xaxis.range[1]
-    for finding in findings:
+    for i, finding in enumerate(findings):
         last = right if finding["last"] is None else finding["last"]
-        label = {"text": finding["title"], "font": {"size": 10, "color": style.token("text_find")}}
+        label = {"text": finding["title"], "font": {"size": 10, "color": style.token("text_find")}, "yshift": -13 * i}
         fig.add_vrect(finding["first"], last, fillcolor=style.token("find"), line_width=0, layer="below",
                       annotation=label, annotation_position="top left")  # fmt: skip
     for done in interventions:

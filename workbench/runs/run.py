@@ -274,9 +274,9 @@ class Run:
         """Train `count` steps, then pause."""
         return self._issue("step", {"count": count}, source=source)
 
-    def stop(self, *, source: str = "notebook") -> Command:
-        """End the run before its next step; what it recorded stays."""
-        return self._issue("stop", {}, source=source)
+    def stop(self, *, at_step: int | None = None, source: str = "notebook") -> Command:
+        """End the run before its next step (or before `at_step`); what it recorded stays."""
+        return self._issue("stop", {}, at_step=at_step, source=source)
 
     def checkpoint(self, *, source: str = "notebook") -> Command:
         """Save the training state at the next step."""
