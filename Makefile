@@ -6,7 +6,7 @@ PANEL  := extensions/panel
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test lab demo test check lint types panel-check unit browser format bench record claims doctor wheel clean
+.PHONY: help setup setup-test lab demo test check lint types panel-check unit browser format bench record pictures doctor wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -55,8 +55,8 @@ bench: setup-test ## measure, side by side with what one would use otherwise; pr
 record: setup ## record anew the journals that the detectors' tests read
 	$(BIN)/python scripts/record.py
 
-claims: setup ## every method's claim, tested
-	@$(RUN) workbench claims
+pictures: setup-test ## the README's picture, taken anew by the browser test
+	WORKBENCH_PICTURES=docs/images $(RUN) pytest -m browser -q
 
 doctor: setup ## what this machine has, and the one command that mends each gap
 	@$(RUN) workbench doctor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from workbench.runs import Run, Store
 
 pytestmark = pytest.mark.browser
 OUTPUT = Path(__file__).parent / "output"
-PATIENCE = 120_000  # milliseconds; two cores train, serve and draw at once
+PATIENCE = 240_000  # milliseconds; two cores train, serve and draw at once
 
 
 class Tour:
@@ -98,6 +99,8 @@ def test_a_newcomer_starts_steers_reloads_restarts_and_stops(tour):
     frames = int(tour.host.get_attribute("data-rounds"))
     until(lambda: int(tour.host.get_attribute("data-rounds")) > frames, "the curves are drawn anew")
     tour.shot("3-steered")
+    if pictures := os.environ.get("WORKBENCH_PICTURES"):
+        take_picture(tour, Path(pictures))
     # JupyterLab's own keys must not act on the notebook while a slider has the focus.
     cells = page.locator(".jp-Notebook .jp-Cell").count()
     tour.host.locator("[data-control=epsilon] input[type=range]").focus()
@@ -132,6 +135,16 @@ def test_a_newcomer_starts_steers_reloads_restarts_and_stops(tour):
     assert [r.wait(60) for r in runs] == ["stopped", "stopped"]
     tour.shot("7-stopped")
     assert not page.problems, page.problems
+
+
+def take_picture(tour: Tour, folder: Path) -> None:
+    """The README's picture: the panel alone, wide, once the arms have parted."""
+    until(lambda: all(r.step > 600 for r in tour.runs()), "the arms part")
+    folder.mkdir(parents=True, exist_ok=True)
+    tour.page.set_viewport_size({"width": 1680, "height": 1100})
+    time.sleep(4)
+    tour.host.screenshot(path=folder / "panel.png")
+    tour.page.set_viewport_size({"width": 1280, "height": 800})
 
 
 def drag(page: Page, row: Locator, share: float) -> float:

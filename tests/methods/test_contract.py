@@ -92,17 +92,24 @@ def test_the_detectors_fire_on_the_phenomenon_and_not_on_the_remedy(experiment):
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_a_smoke_run_finishes_and_emits_what_the_card_declares(experiment):
+def test_a_smoke_run_finishes_emits_what_the_card_declares_and_repeats_to_the_bit(experiment):
     found = card(experiment)
     arm = next(a.name for a in found.arms if a.role == "remedy")
-    run = launch(experiment, arm=arm, preset="smoke", overrides={"tracking": "off"})
-    state = run.wait(180)
-    log = run.dir.log.read_text()
-    assert state == "finished", f"{run.message}\n{log}"
-    assert set(run.reader.names()) == {s.name for s in found.signals}, log
-    assert not run.reader.events(["warning", "error"])
+    runs = [launch(experiment, arm=arm, preset="smoke", overrides={"tracking": "off"}) for _ in range(2)]
+    for run in runs:
+        state = run.wait(240)
+        log = run.dir.log.read_text()
+        assert state == "finished", f"{run.message}\n{log}"
+        assert set(run.reader.names()) == {s.name for s in found.signals}, log
+        assert not run.reader.events(["warning", "error"])
+    run, again = runs
+    assert run.reader.meta["weights"] == again.reader.meta["weights"]
     for name, kind in run.reader.names().items():
-        shape = found.signal(name).shape
-        assert (kind == "scalar") == (shape == "scalar"), name
-        if shape == "vector" and found.signal(name).labels:
-            assert run.reader.array_at(name)[1].shape == (len(found.signal(name).labels),)
+        signal = found.signal(name)
+        assert (kind == "scalar") == (signal.shape == "scalar"), name
+        if signal.shape == "vector" and signal.labels:
+            assert run.reader.array_at(name)[1].shape == (len(signal.labels),)
+        if kind != "text" and signal.deterministic:
+            one, other = (r.reader.scalars(name) if kind == "scalar" else r.reader.arrays(name) for r in runs)
+            assert np.array_equal(one.steps, other.steps), name
+            assert np.array_equal(one.values, other.values, equal_nan=True), name
