@@ -26,7 +26,7 @@ def main() -> int:
     for name in options.parse_args().experiment or experiments():
         path = FOLDER / f"{name.replace('/', '__')}.npz"
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **record(card(name)))
+        np.savez_compressed(path, allow_pickle=False, **record(card(name)))
         print(f"{path} {path.stat().st_size / 1024:.0f} kB")
     return 0
 

@@ -8,8 +8,8 @@ from workbench.figures import grid
 class Length:
     """As much of a run as the axis needs."""
 
-    def __init__(self, step, steps):
-        self.step, self.steps = step, steps
+    def __init__(self, step, steps, ended=False):
+        self.step, self.steps, self.ended = step, steps, ended
 
 
 def test_a_grid_finer_than_the_steps_gives_each_step_a_bucket_of_its_own():
@@ -46,5 +46,14 @@ def test_the_axis_of_several_runs_holds_the_longest():
     assert grid.domain([Length(4000, 4700), Length(10, 9400)])[1] == 9400 / 2
 
 
-def test_the_axis_of_a_run_of_unknown_length_follows_its_steps():
-    assert grid.domain([Length(99, None)]) == (0, 100)
+def test_the_axis_of_a_run_without_a_planned_end_stands_still_between_jumps():
+    ends = [grid.domain([Length(step, None)])[1] for step in range(100, 10_000)]
+    assert ends == sorted(ends)
+    assert len(set(ends)) <= 18
+    assert all(step < end <= 1.5 * (step + 1) for step, end in zip(range(100, 10_000), ends, strict=True))
+    assert grid.domain([Length(5000, 4700)])[1] == 6000  # trains on past its plan
+
+
+def test_the_axis_of_an_ended_run_ends_with_it():
+    assert grid.domain([Length(777, None, ended=True)]) == (0, 778)
+    assert grid.domain([Length(0, None)]) == (0, 1)

@@ -14,15 +14,25 @@ from workbench.runs import Run
 def domain(runs: Iterable[Run]) -> tuple[float, float]:
     """First and last step of the x axis: the whole run, halved while a young run would fill less than half of it.
 
-    Halving, rather than following the newest step, keeps the axis still between a few jumps.
+    Halving, rather than following the newest step, keeps the axis (and so the buckets) still between a few jumps; so
+    does rounding up the end of a run that trains on past its planned length, or has none.
     """
     planned, last = 1, 0
     for run in runs:
-        planned, last = max(planned, run.steps or 0, run.step + 1), max(last, run.step)
+        length, step = run.steps or 0, run.step
+        if step >= length:
+            length = step + 1 if run.ended else _round_up(step + 1)
+        planned, last = max(planned, length), max(last, step)
     end = float(planned)
     while end > 16 and last < 0.45 * end:
         end /= 2
     return 0.0, float(math.ceil(end))
+
+
+def _round_up(steps: int) -> int:
+    """The next number of one digit and zeros (1.5 too): at most half as much again."""
+    decade = 10 ** max(0, len(str(steps)) - 1)
+    return next(n for m in (10, 15, 20, 30, 40, 50, 60, 80, 100) if (n := max(1, m * decade // 10)) >= steps)
 
 
 def edges(low: float, high: float, width: int, last: int) -> Array:

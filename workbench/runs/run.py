@@ -138,9 +138,7 @@ class Run:
     def message(self) -> str:
         """Why it ended as it did, in one sentence; empty if there is nothing to say."""
         if self.state == "lost":
-            return (
-                f"The worker's process ended without a word (killed, out of memory?). Last output: {self.dir.log}"
-            )
+            return f"The worker's process ended without a word (killed, out of memory?). Last output: {self.dir.log}"
         return str(self.reader.message or "")
 
     @property

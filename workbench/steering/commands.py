@@ -93,7 +93,6 @@ class Desk:
         reason = self._refusal(command)
         outcome = "refused" if reason else "applied"
         if command.seq in self.late:
-            self.late.discard(command.seq)
             outcome, reason = "expired", f"step {command.at_step:,} had passed when it arrived (at step {step:,})"
         elif not reason and command.kind == "resume" and not paused:
             outcome, reason = "refused", "the run is not paused"

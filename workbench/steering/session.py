@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import sys
 import threading
 import time
 import traceback
@@ -14,10 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 from workbench import signals
-from workbench.cards import Control, NotAllowed, StoreError, WorkbenchError, controls_of
+from workbench.cards import Control, NotAllowed, StoreError, controls_of
 from workbench.cards.controls import flat, put
 from workbench.journal import CommandRecord, Inbox, Reader, RunDir, RunLock, Writer
 from workbench.steering.commands import Desk
+from workbench.steering.failures import in_words
 from workbench.steering.randomness import Streams, seed_everything, unnoticed
 from workbench.steering.recorder import Recorder
 
@@ -42,7 +42,7 @@ class Session:
         config: the configuration object that training reads; changed in place at boundaries.
         tree: the resolved configuration as plain data (`config.yaml`).
         detectors: run on the flush thread.
-        actions, probes: names declared by the card.
+        probes: those declared by the card, with their cadence in steps (0: only when asked).
         meta: recorded in the journal.
 
     Raises:
@@ -56,7 +56,6 @@ class Session:
         *,
         tree: Mapping[str, Any],
         detectors: tuple[Any, ...] = (),
-        actions: tuple[str, ...] = (),
         probes: Mapping[str, int] | None = None,
         meta: Mapping[str, Any] | None = None,
     ) -> None:
@@ -69,7 +68,6 @@ class Session:
         self.paused = False
         self._meta = dict(meta or {})
         self._detectors = detectors
-        self._declared_actions = set(actions)
         self._actions: dict[str, Callable[[], None]] = {}
         self._probes: dict[str, Callable[[], None]] = {}
         self._cadences = dict(probes or {})
@@ -109,7 +107,6 @@ class Session:
         self.desk = Desk(
             controls=controls_of(self.config),
             config=self.config,
-            actions=self._declared_actions,
             veto=self._veto,
             attempt=attempt,
         )
@@ -398,7 +395,7 @@ class Session:
     def action(self, name: str, run: Callable[[], None]) -> None:
         """What to do when the action `name` is pressed."""
         self._actions[name] = run
-        self._declared_actions.add(name)
+        self.desk.actions.add(name)
 
     def probe(self, name: str, run: Callable[[], None]) -> None:
         """What to do, isolated, when the probe `name` is asked for."""
@@ -430,18 +427,3 @@ class Session:
             return
         self.recorder.flush()
         save(self)
-
-
-def in_words(error: BaseException) -> str:
-    """An exception as one sentence for people."""
-    torch = sys.modules.get("torch")
-    cuda = getattr(torch, "OutOfMemoryError", None) if torch else None
-    text = str(error)
-    if isinstance(error, MemoryError) or "can't allocate memory" in text or "not enough memory" in text:
-        return f"The training ran out of memory; a smaller batch_size or model needs less. ({text or 'MemoryError'})"
-    if cuda is not None and isinstance(error, cuda):
-        return f"The GPU ran out of memory; a smaller batch_size or model needs less. ({text.splitlines()[0]})"
-    if isinstance(error, WorkbenchError):
-        return text
-    line = text.strip().splitlines()[0] if text.strip() else "no message"
-    return f"{type(error).__name__}: {line}"

@@ -68,7 +68,6 @@ def _session(run: Run, card: Card, config: Any) -> Session:
         config,
         tree=run.config,
         detectors=tuple(load(card)),
-        actions=tuple(a.name for a in card.actions),
         probes={p.name: p.every for p in card.probes},
         meta={
             "experiment": run.experiment,

@@ -6,13 +6,14 @@ import random
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
 import workbench
 from tests.benchmarks.figures import Row, Value, of
-from workbench.cards import control
+from workbench.cards import WorkbenchError, control
 from workbench.runs import Run, Store
 
 NUMBER = 6
@@ -84,8 +85,9 @@ def _running(trainer: subprocess.Popen[bytes]) -> Run:
     known = set(Store.find().ids())
     while trainer.poll() is None:
         for run_id in set(Store.find().ids()) - known:
-            run = Store.find().run(run_id)
-            if run.state == "running" and run.step > 0:
-                return run
+            with suppress(WorkbenchError):  # its configuration is being written this moment
+                run = Store.find().run(run_id)
+                if run.state == "running" and run.step > 0:
+                    return run
         time.sleep(0.02)
     raise RuntimeError("the trainer ended before it trained")

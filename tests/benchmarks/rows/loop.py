@@ -18,6 +18,7 @@ from workbench.signals import emit
 from workbench.tracking import status
 
 NUMBER = 2
+_FIRST = 2_000  # steps of the mirrored run before its blocks
 NAMES = ("loss", "half", "double", "lr", "rest")
 
 
@@ -143,14 +144,16 @@ def _mlflow(folder: str) -> Iterator[tuple[Callable[[int, tuple[float, ...]], No
 
 def _mirrored(training: Training, steps: int, rounds: int) -> tuple[dict[str, list[Block]], str]:
     """Bare blocks with the mirror's process halted, recorded ones with it at work; a note if it did not come up."""
+    planned = (rounds + 1) * steps + _FIRST  # honest: what the mirror sends depends on it
     with workbench.session(experiment="bench/mirrored", mlflow=True) as session:
-        store, trained = session.rundir.path.parent, session.steps(10**9)
-        into: list[Block] = []
-        patience = time.monotonic() + 120
-        while not (said := status(store)).sent:
-            _recorded(training, trained, session, 50, into)
-            if time.monotonic() > patience:
-                return {}, f"The mirror sent nothing within two minutes: {said}"
+        store, trained = session.rundir.path.parent, session.steps(planned)
+        for _ in range(_FIRST // 10):  # until it is at work
+            _recorded(training, trained, session, 10, [])
+            if (said := status(store)).sent:
+                break
+            time.sleep(0.3)
+        else:
+            return {}, f"The mirror sent nothing of the first {_FIRST:,} steps: {said}"
         mirror = status(store).pid
         if mirror is None:
             return {}, "The mirror's process was not found."
