@@ -29,6 +29,14 @@ def test_new_data_is_a_full_frame_but_no_more_often_than_the_journal_is_flushed(
     assert view.due(0.2, (2,), (1,), 0.2) == "full"
 
 
+def test_charts_that_are_dear_to_compute_come_less_often_but_each_second_at_least():
+    view = viewer(cost=0.1)
+    assert view.due(0.4, (2,), (1,), 0.2) == ""
+    assert view.due(0.51, (2,), (1,), 0.2) == "full"
+    view.cost = 3.0
+    assert view.due(1.0, (2,), (1,), 0.2) == "full"
+
+
 def test_a_decided_command_is_told_at_once():
     assert viewer().due(0.01, (2,), (2,), 0.2) == "light"
 

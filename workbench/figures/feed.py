@@ -214,10 +214,12 @@ class Feed:
             kind = "full" if forced else viewer.due(now, data, news, self._pace())
             if not kind:
                 return None
+            started = time.thread_time()
             charts = self._charts(viewer, held, data, forced) if kind == "full" else None
             viewer.n += 1
             viewer.sent, viewer.news = now, news
             if charts is not None:
+                viewer.cost = time.thread_time() - started
                 viewer.full_n, viewer.sent_full, viewer.data, viewer.wants_full = viewer.n, now, data, False
             heads, buffer = join(charts) if charts is not None else (None, b"")
             head = {

@@ -31,8 +31,8 @@ def domain(runs: Iterable[Run]) -> tuple[float, float]:
 
 def _round_up(steps: int) -> int:
     """The next number of one digit and zeros (1.5 too): at most half as much again."""
-    decade = 10 ** max(0, len(str(steps)) - 1)
-    return next(n for m in (10, 15, 20, 30, 40, 50, 60, 80, 100) if (n := max(1, m * decade // 10)) >= steps)
+    decade: int = 10 ** (len(str(steps)) - 1)
+    return next(n for m in (10, 15, 20, 30, 40, 50, 60, 80, 100) if (n := -(-m * decade // 10)) >= steps)
 
 
 def edges(low: float, high: float, width: int, last: int) -> Array:

@@ -13,6 +13,7 @@ Deliver = Callable[[dict[str, Any], list[bytes]], None]
 HEARTBEAT = 0.9  # seconds; the panel greys out after 3 without a frame
 UNACKNOWLEDGED, SLOW = 3, 0.5  # over three frames that nobody acknowledged, one each half second: never none
 LEASE, REST = 60.0, 5.0  # a view that says nothing for a minute gets a full frame each 5 s …
+SHARE, LONGEST = 5.0, 1.0  # a full frame waits five times what the last one cost, but no longer than a second
 GONE = 900.0  # … and after a quarter of an hour none, until it speaks again
 
 
@@ -45,6 +46,7 @@ class Viewer:
     Attributes:
         charts: what it shows, by chart id; others are not computed.
         at: the time slider's step; None: now.
+        cost: seconds of computing that the last full frame took.
         n, acked, full_n: number of the last frame sent, acknowledged, sent in full.
         data, news: revisions of the runs in the last frame.
         kept: encoded charts with what they were made from, for frames in which nothing changed.
@@ -62,6 +64,7 @@ class Viewer:
     wants_full: bool = True
     sent: float = float("-inf")
     sent_full: float = float("-inf")
+    cost: float = 0.0
     data: tuple[Any, ...] = ()
     news: tuple[Any, ...] = ()
     kept: dict[str, tuple[Any, Encoded]] = field(default_factory=dict)
@@ -85,7 +88,7 @@ class Viewer:
         rest = REST if now - self.seen > LEASE else SLOW if self.n - self.acked > UNACKNOWLEDGED else 0.0
         if self.wants_full and now - self.sent >= rest:
             return "full"
-        if tuple(data) != self.data and now - self.sent_full >= max(rest, pace):
+        if tuple(data) != self.data and now - self.sent_full >= max(rest, pace, min(SHARE * self.cost, LONGEST)):
             return "full"
         if tuple(news) != self.news and now - self.sent >= min(rest, SLOW):
             return "light"
