@@ -13,6 +13,11 @@ os.environ["WORKBENCH_SPARES"] = "0"  # the tests that need spare workers switch
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples each time, and nothing asserted of how long one takes: machines are noisy.
+settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -38,7 +38,7 @@ def stream(detector, seed):
 
 
 @pytest.mark.parametrize("detector", sorted(generic()))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 50), cuts=st.lists(st.integers(1, 899), max_size=40, unique=True))
 def test_any_partition_of_a_stream_gives_the_same_findings(detector, seed, cuts):
     steps, columns = stream(detector, seed)
@@ -54,7 +54,7 @@ def test_one_value_at_a_time_gives_the_same_findings(detector):
 
 
 @pytest.mark.parametrize("detector", sorted(generic()))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(cut=st.integers(1, 899), seed=st.integers(0, 50))
 def test_state_saved_as_json_goes_on_as_if_nothing_had_happened(detector, cut, seed):
     steps, columns = stream(detector, seed)
@@ -69,7 +69,7 @@ def test_state_saved_as_json_goes_on_as_if_nothing_had_happened(detector, cut, s
     assert told == whole
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     values=st.lists(st.floats(allow_nan=True, allow_infinity=True, width=64), min_size=1, max_size=300),
     detector=st.sampled_from(["non_finite", "spike", "plateau", "divergence"]),

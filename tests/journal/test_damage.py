@@ -102,7 +102,7 @@ def test_the_whole_journal_passes_its_own_check(tmp_path, original):
     assert len(Reader(rundir).scalars("loss")) == STEPS
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(places, st.integers(0, 7)), min_size=1, max_size=4))
 def test_flipped_bits_never_show_a_wrong_value(original, flips):
     blob = bytearray(original.read_bytes())
@@ -114,7 +114,7 @@ def test_flipped_bits_never_show_a_wrong_value(original, flips):
         check(rundir)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(places, st.integers(0, 20_000))
 def test_a_truncated_or_overwritten_journal_never_shows_a_wrong_value(original, place, length):
     whole = original.read_bytes()
@@ -128,7 +128,7 @@ def test_a_truncated_or_overwritten_journal_never_shows_a_wrong_value(original, 
         check(rundir)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(places, st.integers(0, 7) | st.none())
 def test_a_damaged_write_ahead_log_shows_what_was_committed_before_the_damage(unsealed, place, bit):
     with tempfile.TemporaryDirectory() as folder:

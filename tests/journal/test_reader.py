@@ -65,7 +65,7 @@ def in_buckets(steps: np.ndarray, vals: np.ndarray, edges: np.ndarray):
             yield len(good), *found, len(column) - len(good)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(blocks, st.integers(1, 300))
 def test_readers_see_exactly_what_was_appended_whatever_the_rhythm(plan, count):
     with tempfile.TemporaryDirectory() as folder:

@@ -21,7 +21,7 @@ def test_a_run_that_goes_on_ten_times_longer_than_planned_still_fits(planned):
     assert np.where(widths == 1, 1, 2).sum() <= 2_000
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     planned=st.integers(0, 5_000),
     cuts=st.lists(st.integers(1, 8_000), max_size=12, unique=True),
@@ -46,7 +46,7 @@ def test_points_do_not_depend_on_when_they_are_sent(planned, cuts, seed):
     assert sent([*sorted(cuts), 8_000]) == sent([8_000])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(place=st.integers(0, 99_999), sign=st.sampled_from([-1, 1]))
 def test_one_spike_in_a_hundred_thousand_steps_is_kept_at_its_step(place, sign):
     steps = np.arange(100_000)
