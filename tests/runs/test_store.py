@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
 
+import workbench
 from workbench.cards import StoreError, UnknownName, WorkbenchError
 from workbench.runs import Store
 
@@ -74,3 +76,34 @@ def test_a_folder_that_is_no_run_is_not_listed(store):
     (store / "20260101-000000-my-idea-bad1" / "config.yaml").write_text(": [")
     (store / "lab").mkdir()
     assert len(Store.find().runs()) == 1
+
+
+def ended(loss: float) -> str:
+    with workbench.session(experiment="my/idea", mlflow=False) as s:
+        for step in s.steps(3):
+            workbench.emit("loss", loss + step)
+    return Store.find().ids()[0]
+
+
+def test_what_has_ended_is_listed_from_the_index_and_read_anew_once_touched(store):
+    run_id = ended(1.0)
+    Store.find().runs()  # the first listing fills the index
+    journal = store / run_id / "journal.db"
+    bytes_, times = journal.read_bytes(), journal.stat()
+    journal.write_bytes(b"x" * len(bytes_))  # unreadable, but with the stamp of what was read
+    os.utime(journal, ns=(times.st_atime_ns, times.st_mtime_ns))
+    [run] = Store.find().runs()
+    assert (run.state, run.step, run.steps) == ("finished", 2, 3)
+    journal.write_bytes(bytes_)
+    [run] = Store.find().runs()
+    assert (run.state, run["loss"].values.tolist()) == ("finished", [1.0, 2.0, 3.0])
+
+
+def test_a_lost_or_damaged_index_is_made_anew(store):
+    run_id = ended(1.0)
+    Store.find().runs()
+    (store / "index.db").write_bytes(b"no database at all")
+    assert [r.id for r in Store.find().runs()] == [run_id]
+    (store / "index.db").unlink()
+    assert [r.state for r in Store.find().runs()] == ["finished"]
+    assert Store.find().runs(active=True) == []

@@ -59,7 +59,7 @@ def start_queued(store: Store) -> None:
     """Give waiting runs, oldest first, to workers while there is room; launching does it, and each worker that ends."""
     with _locked(store):
         busy, waiting = 0, []
-        for run in store.runs():
+        for run in store.runs(active=True):
             state = run.state
             if state == "queued":
                 waiting.append(run)

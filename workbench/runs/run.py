@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import time
 from collections import deque
@@ -26,6 +27,7 @@ from workbench.cards import (
 )
 from workbench.cards.controls import canonical, flat
 from workbench.journal import Command, CommandRecord, Inbox, Notes, Reader, RunDir
+from workbench.runs.index import Ended, stamp
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,11 +44,12 @@ class Run:
     Args:
         rundir: its folder.
         config: its resolved configuration (`config.yaml`), flat at the root.
+        settled: what the store's index knows of it, if it has ended; the journal is then opened only when asked for.
     """
 
-    def __init__(self, rundir: RunDir, config: Mapping[str, Any]) -> None:
+    def __init__(self, rundir: RunDir, config: Mapping[str, Any], settled: Ended | None = None) -> None:
         self.dir, self.config = rundir, dict(config)
-        self.reader = Reader(rundir)
+        self._settled = settled
         self._inbox: Inbox | None = None
         self._speed: deque[tuple[float, int]] = deque()
 
@@ -61,6 +64,17 @@ class Run:
         if not isinstance(config, dict) or "experiment" not in config:
             raise StoreError(f"{rundir.config} is not the configuration of a run.")
         return cls(rundir, config)
+
+    @functools.cached_property
+    def reader(self) -> Reader:
+        """The journal's reader."""
+        return Reader(self.dir)
+
+    def _known(self, fact: str) -> Any:
+        """A fact from the store's index, while the run has not been touched since; else None."""
+        if self._settled is not None and stamp(self.dir) != self._settled.stamp:
+            self._settled = None
+        return None if self._settled is None else self._settled.facts[fact]
 
     def __repr__(self) -> str:
         return f"<Run {self.id} {self.state}, step {self.step:,}>"
@@ -128,6 +142,8 @@ class Run:
     @property
     def state(self) -> str:
         """queued, starting, running, paused, finished, stopped, failed or lost."""
+        if known := self._known("state"):
+            return str(known)
         self.refresh()
         state = self.reader.state
         if state == "queued" and (worker := self.notes.get("worker")):
@@ -149,13 +165,15 @@ class Run:
     @property
     def step(self) -> int:
         """The last step recorded; -1 before the first."""
+        if (known := self._known("step")) is not None:
+            return int(known)
         self.refresh()
         return int(self.reader.last_step)
 
     @property
     def steps(self) -> int | None:
         """How many steps it is to train; None if that is not known."""
-        total = self.reader.meta.get("steps", self.config.get("steps"))
+        total = self._known("steps") or self.reader.meta.get("steps", self.config.get("steps"))
         return int(total) if total is not None else None
 
     @property

@@ -14,6 +14,7 @@ import yaml
 
 from workbench.cards import StoreError, UnknownName, WorkbenchError
 from workbench.journal import Inbox, Notes, RunDir
+from workbench.runs.index import Ended, Index, stamp
 from workbench.runs.run import Run
 
 FOLDER = ".workbench"
@@ -94,13 +95,23 @@ class Store:
 
     def _iterate(self, experiment: str | None, group: str | None, active: bool) -> Iterator[Run]:
         slug = experiment.replace("/", "-").replace("_", "-") if experiment else None
+        index = Index(self.path)
+        known, fresh = index.load(), []
         for run_id in self.ids():
             if slug and slug not in run_id:
                 continue
-            try:
-                run = Run.open(RunDir(self.path / run_id))
-            except WorkbenchError:
-                continue  # a folder without a readable configuration is not listed
+            rundir, entry = RunDir(self.path / run_id), known.get(run_id)
+            if entry is not None and entry.stamp == stamp(rundir):
+                run = Run(rundir, entry.config, entry)
+            else:
+                try:
+                    run = Run.open(rundir)
+                except WorkbenchError:
+                    continue  # a folder without a readable configuration is not listed
+                written = stamp(rundir)
+                if written and run.ended:
+                    facts = {"state": run.state, "step": run.step, "steps": run.steps}
+                    fresh.append(Ended(run_id, written, run.config, facts))
             if experiment and run.experiment != experiment:
                 continue
             if group and run.group != group:
@@ -108,6 +119,8 @@ class Store:
             if active and run.ended:
                 continue
             yield run
+        if fresh:
+            index.keep(fresh)
 
     def run(self, name: str) -> Run:
         """The run whose id is `name`, or whose id begins or ends with it; ``latest`` is the newest.
