@@ -1,7 +1,7 @@
 // Bundles the panel: one ES module with everything inlined (uPlot, CSS, design tokens).
 //   node build.mjs          → ../../workbench/panels/static/panel.js
-//   node build.mjs --page   → node_modules/.panel/page/ (development page with drawn data)
-//   node build.mjs --test   → node_modules/.panel/test/ (unit tests)
+//   node build.mjs --page   → dist/page/ (development page with drawn data)
+//   node build.mjs --test   → dist/test/ (unit tests)
 import { analyzeMetafile, build, transform } from "esbuild";
 import { cp, mkdir, readFile, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -28,15 +28,15 @@ const common = {
 };
 
 if (process.argv.includes("--page")) {
-  await mkdir(join(here, "node_modules/.panel/page"), { recursive: true });
-  await build({ ...common, entryPoints: ["page/page.ts"], outfile: "node_modules/.panel/page/page.js", sourcemap: true });
-  await cp(join(here, "page/index.html"), join(here, "node_modules/.panel/page/index.html"));
+  await mkdir(join(here, "dist/page"), { recursive: true });
+  await build({ ...common, entryPoints: ["page/page.ts"], outfile: "dist/page/page.js", sourcemap: true });
+  await cp(join(here, "page/index.html"), join(here, "dist/page/index.html"));
 } else if (process.argv.includes("--test")) {
   const tests = (await readdir(join(here, "test"))).filter((f) => f.endsWith(".test.ts"));
   await build({
     ...common,
     entryPoints: tests.map((f) => `test/${f}`),
-    outdir: "node_modules/.panel/test",
+    outdir: "dist/test",
     platform: "node",
     packages: "external",
   });

@@ -54,8 +54,9 @@ class Store:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             rundir = self._new_folder(str(tree["experiment"]))
-            with rundir.config.open("w") as file:
-                yaml.safe_dump(dict(tree), file, sort_keys=False, allow_unicode=True)
+            draft = rundir.config.with_suffix(".part")
+            draft.write_text(yaml.safe_dump(dict(tree), sort_keys=False, allow_unicode=True))
+            draft.replace(rundir.config)  # nobody reads half a configuration
             Inbox(rundir).close()
         except OSError as error:
             raise StoreError(
