@@ -17,10 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from workbench.cards.errors import InvalidValue, StoreError
-from workbench.data.files import cache_home
 
 # The file lock below excludes other processes only. Reentrant: making one part may ask for another.
 _in_this_process = threading.RLock()
+
+
+def cache_home() -> Path:
+    """`workbench` in the user's cache folder (`$XDG_CACHE_HOME`, else `~/.cache`)."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "workbench"
 
 
 def artifacts_home() -> Path:

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.cards.errors import InvalidValue, MissingData
+from workbench.cards.errors import InvalidValue, MissingData, StoreError
+from workbench.data.artifacts import artifact, cache_home
 
 
 def data_home() -> Path:
@@ -24,13 +25,23 @@ def data_home() -> Path:
     return cache_home() / "data"
 
 
-def cache_home() -> Path:
-    """`workbench` in the user's cache folder (`$XDG_CACHE_HOME`, else `~/.cache`)."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "workbench"
-
-
 def read_checked(path: Path, sha256: str) -> bytes:
-    """The uncompressed content of a `.gz` file. Raises `InvalidValue` if it is not what it should be."""
+    """The uncompressed content of a `.gz` file. Raises `InvalidValue` if it is not what it should be.
+
+    Unpacked content that was checked once is kept under its SHA-256: a run's start does not wait for gzip again.
+    """
+    try:
+        kept = artifact({"content": sha256}, lambda folder: _unpack(path, sha256, folder / "content"))
+        return (kept / "content").read_bytes()
+    except (StoreError, OSError):  # nowhere to keep it
+        return _checked(path, sha256)
+
+
+def _unpack(path: Path, sha256: str, target: Path) -> None:
+    target.write_bytes(_checked(path, sha256))
+
+
+def _checked(path: Path, sha256: str) -> bytes:
     try:
         content = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
