@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+KEPT_MODEL = "model.pt"  # among the artifacts: the final model, for the copy in MLflow
+
 
 @dataclass(frozen=True)
 class RunDir:

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.pytorch.loggers.logger import Logger as LightningLogger
 
+from workbench.journal.layout import KEPT_MODEL
 from workbench.signals import emit
 from workbench.steering.session import Session, Stopped, current
 from workbench.steering.user import open_session
@@ -222,3 +224,17 @@ def fit(module: pl.LightningModule, session: Session, steps: int) -> None:
     with contextlib.suppress(Stopped):
         trainer.fit(module)
     session.recorder.close_step(session.step, time.time())
+    keep_model(module, session)
+
+
+def keep_model(module: pl.LightningModule, session: Session) -> None:
+    """Keep what the module's `final_model()` returns, a `torch.nn.Module` and an example input, for MLflow."""
+    make = getattr(module, "final_model", None)
+    if make is None or not session.tree.get("tracking", {}).get("mlflow"):
+        return
+    folder = session.rundir.artifacts
+    try:
+        folder.mkdir(exist_ok=True)
+        torch.save(make(), folder / KEPT_MODEL)
+    except OSError as error:
+        session.recorder.complain(f"The final model could not be kept in {folder}: {error.strerror or error}.")

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.cards.errors import WorkbenchError
+from workbench.journal.layout import KEPT_MODEL
 from workbench.runs import Run, Store
 from workbench.tracking import describe, destination
+from workbench.tracking.model import convert
 from workbench.tracking.thinning import COMPONENT_POINTS, POINTS, Grid, onsets, thin
 
 if TYPE_CHECKING:
@@ -273,6 +275,24 @@ class Copy:
                     self.client.log_artifact(self.state["run_id"], str(path))
                 self.state["artifacts"].append(name)
                 self._remember()
+        self._model()
+
+    def _model(self) -> None:
+        """The final model, if the run kept one, as MLflow's pages, search and registry know models."""
+        kept = self.run.dir.artifacts / KEPT_MODEL
+        if "model" in self.state["artifacts"] or not kept.exists():
+            return
+        with tempfile.TemporaryDirectory(prefix="workbench-") as folder:
+            made = Path(folder) / "model"
+            try:
+                convert(kept, made)
+                self.client.log_artifacts(self.state["run_id"], str(made), "model")
+            except WorkbenchError as error:
+                note = Path(folder) / "model.missing.txt"
+                note.write_text(f"{error}\n")
+                self.client.log_artifact(self.state["run_id"], str(note))
+        self.state["artifacts"].append("model")
+        self._remember()
 
     def _figures(self, path: Path) -> None:
         """Every chart of the card on one page that works offline."""

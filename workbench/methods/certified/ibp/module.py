@@ -171,6 +171,10 @@ class Module(pl.LightningModule):
         """Clip at the control's norm, after showing the norm as it came."""
         emit("grad_norm", nn.utils.clip_grad_norm_(self.network.parameters(), self.config.grad_clip))
 
+    def final_model(self) -> tuple[nn.Module, Tensor]:
+        """The network alone, images (B, 1, H, W) in [0, 1] to logits (B, classes), and an example of its input."""
+        return self.network, self.probe_set[0][:2]
+
     # -- looking ------------------------------------------------------------------------------------------------------
 
     def probe(self) -> None:
