@@ -6,6 +6,6 @@ into blocks. Each module here whose class has an `id` is a generic detector, for
 
 from workbench.detectors.base import Detector as Detector
 from workbench.detectors.base import Detectors as Detectors
-from workbench.detectors.library import generic as generic
-from workbench.detectors.library import load as load
+from workbench.detectors.catalogue import generic as generic
+from workbench.detectors.catalogue import load as load
 from workbench.detectors.recorded import scan as scan

@@ -12,7 +12,7 @@ import numpy as np
 from workbench.cards.errors import InvalidValue, MissingData
 from workbench.cards.findings import Finding
 from workbench.detectors.base import Detector, Detectors
-from workbench.detectors.library import load
+from workbench.detectors.catalogue import load
 
 Columns = Mapping[str, tuple[np.ndarray, np.ndarray]]
 STEP_NAMES = ("step", "global_step", "_step", "iteration", "iter")
