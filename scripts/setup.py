@@ -7,6 +7,7 @@ second. `--chromium` also brings Chromium, which the browser tests drive.
 from __future__ import annotations
 
 import argparse
+import ctypes.util
 import hashlib
 import os
 import shutil
@@ -23,6 +24,7 @@ LOCK = ROOT / "requirements.lock"
 LOG = VENV / "setup.log"
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FONTS = ("fonts-dejavu-core", "fonts-liberation")
 
 
 def main() -> None:
@@ -202,11 +204,12 @@ def fetch_data() -> None:
 
 
 def fetch_chromium() -> None:
-    """Chromium and fonts for its pages, by apt."""
-    if any(shutil.which(name) for name in CHROMIUM):
-        return
-    if not apt_install("chromium", "fonts-dejavu-core", "fonts-liberation"):
-        give_up("the browser tests need Chromium. Run: sudo apt-get install chromium")
+    """Chromium, fonts for its pages, and the library that Playwright's own node is linked to, by apt."""
+    wanted = [] if any(shutil.which(name) for name in CHROMIUM) else ["chromium", *FONTS]
+    if sys.platform == "linux" and ctypes.util.find_library("atomic") is None:
+        wanted.append("libatomic1")
+    if wanted and not apt_install(*wanted):
+        give_up(f"the browser tests need Chromium and libatomic. Run: sudo apt-get install {' '.join(wanted)}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 
 import pytest
 
@@ -39,7 +38,7 @@ def test_without_any_it_is_made_in_the_git_root_or_where_one_stands(tmp_path, mo
     project = tmp_path / "project"
     (project / "sub").mkdir(parents=True)
     assert Store.find(project / "sub").path == project / "sub" / ".workbench"
-    subprocess.run(["git", "init", "-q", str(project)], check=True)
+    (project / ".git").mkdir()
     assert Store.find(project / "sub").path == project / ".workbench"
 
 

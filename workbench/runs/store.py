@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -157,10 +156,4 @@ def run(name: str = "latest") -> Run:
 
 
 def _git_root(start: Path) -> Path | None:
-    try:
-        found = subprocess.run(
-            ["git", "-C", str(start), "rev-parse", "--show-toplevel"], capture_output=True, text=True, timeout=5
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return Path(found.stdout.strip()) if found.returncode == 0 and found.stdout.strip() else None
+    return next((folder for folder in (start, *start.parents) if (folder / ".git").exists()), None)
