@@ -1,11 +1,9 @@
 """A journal as a table for other programs."""
 
 import numpy as np
-import pytest
+import pyarrow.parquet as parquet
 
 from workbench.journal import Reader, Writer
-
-parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra 'mlflow'")
 
 
 def test_scalars_and_small_arrays_become_rows(rundir, tmp_path):
