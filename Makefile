@@ -6,7 +6,7 @@ PANEL  := extensions/panel
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test lab demo test check lint types panel-check unit browser format bench record pictures doctor wheel clean
+.PHONY: help setup setup-test lab demo test check lint types panel-check unit browser format bench claims faults record gallery pictures doctor wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -50,10 +50,21 @@ format: setup ## let ruff rewrite what it can
 	$(RUN) ruff format .
 
 bench: setup-test ## measure, side by side with what one would use otherwise; prints a table; ROWS="loop attach" for some
-	$(RUN) tests.benchmarks
+	$(RUN) tests.benchmarks $(ROWS)
+
+faults: setup ## kill, starve and corrupt in full counts (about half an hour); writes docs/faults.md
+	WORKBENCH_FAULTS=full $(RUN) pytest tests/faults --timeout 3600
+
+claims: setup ## run what the papers' claims need (hours; goes on where it was stopped) and remake docs/claims.md
+	$(RUN) workbench claims all --save claims
+	$(BIN)/python scripts/claims.py
 
 record: setup ## record anew the journals that the detectors' tests read
 	$(BIN)/python scripts/record.py
+	$(BIN)/python scripts/gallery.py
+
+gallery: setup ## draw the gallery's pictures anew from those journals
+	$(BIN)/python scripts/gallery.py
 
 pictures: setup-test ## the README's picture, taken anew by the browser test
 	WORKBENCH_PICTURES=docs/images $(RUN) pytest -m browser -q

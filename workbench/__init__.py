@@ -10,7 +10,12 @@ if TYPE_CHECKING:
     from workbench.cards.errors import WorkbenchError as WorkbenchError
     from workbench.cards.registry import card as card
     from workbench.cards.registry import experiments as experiments
+    from workbench.cards.rules import ramp as ramp
+    from workbench.cards.rules import set as set
+    from workbench.cards.rules import when as when
+    from workbench.data.order import Batches as Batches
     from workbench.panels import open as open
+    from workbench.panels.claims import claims as claims
     from workbench.runs import launch as launch
     from workbench.runs.store import run as run
     from workbench.runs.store import store as store
@@ -24,18 +29,23 @@ __version__ = "0.1.0"
 
 # public name -> the module that holds it
 _HOMES = {
+    "Batches": "workbench.data.order",
     "Logger": "workbench.steering",
     "Steering": "workbench.steering",
     "WorkbenchError": "workbench.cards.errors",
     "card": "workbench.cards.registry",
+    "claims": "workbench.panels",
     "emit": "workbench.signals",
     "experiments": "workbench.cards.registry",
     "launch": "workbench.runs",
     "open": "workbench.panels",
+    "ramp": "workbench.cards.rules",
     "run": "workbench.runs.store",
     "session": "workbench.steering.user",
+    "set": "workbench.cards.rules",
     "store": "workbench.runs.store",
     "watch": "workbench.steering.watching",
+    "when": "workbench.cards.rules",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604 (every entry is a name)

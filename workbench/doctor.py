@@ -143,7 +143,9 @@ def _data() -> Iterator[Row]:
 
     for dataset in datasets():
         what, folder = f"data: {dataset.name}", dataset.folder()
-        if folder is None:
+        if folder is None and dataset.by_hand:
+            yield Row(what, "ok", f"{dataset.title} is not here; an option: {dataset.commands[0]}")
+        elif folder is None:
             yield Row(what, "missing", f"{dataset.title} is not here", dataset.commands[0])
         else:
             yield Row(what, "ok", f"{dataset.title} ({dataset.licence}) at {folder}")

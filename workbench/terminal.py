@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from rich.text import Text
 
 from workbench.cards import Finding
 from workbench.runs import FINAL, Run
+from workbench.runs.lineage import Node
 
 console = Console(highlight=False)
 _BARS = "▁▂▃▄▅▆▇█"
@@ -63,6 +64,74 @@ def duration(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def size(count: float) -> str:
+    """Bytes as ``734 B``, ``12.3 kB`` or ``4.0 GB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def run_table(runs: Sequence[Run], said: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Runs, a row each; `said` is what people said of them."""
+    rows = [(r.id, r.experiment, _called(r, said[r.id]), str(r.seed), state_text(r.state), _progress(r)) for r in runs]
+    return table(("run", "experiment", "arm", "seed", "state", "step"), rows)
+
+
+def lineage(nodes: Sequence[Node], said: Mapping[str, Mapping[str, Any]]) -> Group:
+    """Runs with their forks and replays below them."""
+    lines = []
+    for root in nodes:
+        open_: list[bool] = []  # for each level above, whether another branch follows there
+        waiting = [(0, root, True)]
+        while waiting:
+            depth, node, last = waiting.pop()
+            open_ = [*open_[: max(0, depth - 1)], *([not last] if depth else [])]
+            stem = "".join("│  " if more else "   " for more in open_[:-1])
+            stem += ("└─ " if last else "├─ ") if depth else ""
+            run = node.run
+            line = Text(stem, style="dim")
+            line.append(run.id, style="bold" if not depth else "")
+            origin = f"fork at step {run.fork_step:,}" if run.kind == "fork" and run.fork_step is not None else run.kind
+            line.append(f"  {_called(run, said[run.id])}  ")
+            line.append_text(state_text(run.state))
+            line.append(f"  {_progress(run)}")
+            line.append(f"  {origin}" if origin else "", style="cyan")
+            lines.append(line)
+            below = node.children
+            waiting += [(depth + 1, child, child is below[-1]) for child in reversed(below)]
+    return Group(*lines)
+
+
+def _called(run: Run, said: Mapping[str, Any]) -> str:
+    return f"{'★ ' if said['star'] else ''}{said['name'] or run.arm or '–'}{' (archived)' if said['archived'] else ''}"
+
+
+def _progress(run: Run) -> str:
+    return f"{max(run.step, 0):,} / {run.steps or '?'}"
+
+
+def comparison(found: Mapping[str, Any], a: str, b: str) -> Group:
+    """`runs.compare.report` for reading: verdict, settings that differ, interventions that only one has."""
+    one, other = (a, b) if a != b else (found["a"], found["b"])
+    parts: list[Any] = [Text(found["text"], style="green" if found["identical"] else "yellow")]
+    settings = found["config"]
+    same = len(settings["identical"])
+    if settings["differing"]:
+        parts += [Text(), table(("setting", one, other), settings["differing"])]
+    count = f"{same:,} setting{'' if same == 1 else 's'}"
+    parts.append(Text(f"{'The other ' if settings['differing'] else 'All '}{count} are the same.", style="dim"))
+    deeds = found["interventions"]
+    rows = [(f"{r['step']:,}", r["text"], r["source"], who) for who, side in ((one, "a_only"), (other, "b_only"))
+            for r in deeds[side]]  # fmt: skip
+    if rows:
+        parts += [Text(), table(("step", "intervention", "by", "only in"), rows)]
+    if deeds["both"]:
+        parts.append(Text(f"{len(deeds['both']):,} more in both.", style="dim"))
+    return Group(*parts)
 
 
 def finding_line(run: Run, finding: Finding) -> Text:

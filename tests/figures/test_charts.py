@@ -1,11 +1,14 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
 from tests.figures.recorded import CARD, LAYERS, record
-from workbench.cards import View
+from workbench.cards import Signal, View, card, experiments
 from workbench.figures import grid
 from workbench.figures.chartdata import BarData, GridData, HistogramData, ImageData, LineData, TextData
 from workbench.figures.charts import chart_data
+from workbench.figures.plotly_ import figure
 from workbench.figures.requests import view_of
 
 
@@ -209,3 +212,26 @@ def test_every_colour_a_card_names_is_a_design_token():
         for view in workbench.card(name).views:
             for series in view.lines():
                 assert not series.color or series.color in tokens()["light"], (name, view.id, series.color)
+
+
+@pytest.mark.parametrize("experiment", experiments())
+def test_every_view_of_every_experiment_is_of_a_kind_that_is_drawn(experiment):
+    for view in card(experiment).views:
+        empty = chart_data(card(experiment), [], view)
+        assert empty.kind == view.kind
+        assert empty.empty == "No run of this experiment is shown."
+        assert figure(empty).layout.title.text
+
+
+def test_a_views_range_is_that_of_the_colours_of_heat_maps_and_matrices(pair):
+    assert draw(pair, View("h", "H", kind="heatmap", series=("width",), range=(0, 500))).vdomain == (0, 500)
+    assert draw(pair, View("m", "M", kind="matrix", series=("confusion",), range=(0, 1))).vdomain == (0, 1)
+
+
+def test_the_two_sides_of_a_matrix_have_names_of_their_own(pair):
+    sided = Signal("confusion", shape="matrix", axis="layer × task")
+    card_ = dataclasses.replace(CARD, signals=(sided,))
+    view = View("m", "M", kind="matrix", series=("confusion",))
+    chart = chart_data(card_, pair, view)
+    assert chart.rows == ("layer 1", "layer 2")
+    assert chart.columns == ("task 1", "task 2")

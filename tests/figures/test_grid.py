@@ -9,7 +9,7 @@ class Length:
     """As much of a run as the axis needs."""
 
     def __init__(self, step, steps, ended=False):
-        self.step, self.steps, self.ended = step, steps, ended
+        self.step, self.steps, self.ended, self.fork_step = step, steps, ended, None
 
 
 def test_a_grid_finer_than_the_steps_gives_each_step_a_bucket_of_its_own():

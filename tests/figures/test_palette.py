@@ -10,6 +10,7 @@ class Shown:
 
     id: str
     arm: str
+    kind: str = ""
 
 
 def colors(*arms):
@@ -23,6 +24,12 @@ def test_remedy_and_phenomenon_have_the_same_colours_in_whatever_order_they_are_
 
 def test_two_seeds_of_an_arm_are_told_apart():
     assert len(set(colors("mended", "mended", "broken", "half", "mended"))) == 5
+
+
+def test_a_fork_takes_no_colour_from_what_was_there_before_it():
+    shown = [Shown("a", "mended"), Shown("f", "mended", "fork"), Shown("b", "broken"), Shown("r", "broken", "replay")]
+    assert run_colors(CARD, shown) == {"a": 0, "b": 1, "f": 2, "r": 3}
+    assert run_colors(CARD, shown[1:2]) == {"f": 0}
 
 
 def test_a_run_without_an_arm_has_the_first_colour():

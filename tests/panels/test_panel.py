@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.figures.recorded import CARD, record
-from workbench.cards import MissingData, UnknownName
+from workbench.cards import MissingData, NotAllowed, UnknownName
 from workbench.figures.feed import Feed
 from workbench.figures.shared import POOL
 from workbench.figures.source import StoreRuns
@@ -84,6 +84,26 @@ def test_set_steers_every_run_and_speaks_the_user_s_mistakes(make, store):
     assert [c.kind for c in Inbox(pair[1].run.dir).after(0)] == ["set", "stop"]
     for recording in pair:
         recording.end()
+
+
+def test_forking_from_python_says_what_cannot_be_forked_and_shows_the_runs_as_before(make, store):
+    recording = record(store).go(50)
+    panel = make()
+    with pytest.raises(UnknownName, match="Did you mean 'epsilon'"):
+        panel.fork(20, epsilom=0.2)
+    with pytest.raises(NotAllowed, match="only come to step 50"):
+        panel.fork(90, {"epsilon": 0.2}, run=recording.run)
+    with pytest.raises(NotAllowed, match="pause it before stepping back"):
+        panel.back(5)
+    assert [r.id for r in panel.runs] == [recording.run.id]
+    recording.end()
+
+
+def test_what_a_page_answers_goes_where_it_says_though_another_page_was_spoken_to_last(make, store):
+    panel = make()
+    panel.comm._reply_subshell_id = "of a page that was reloaded"  # as ipykernel notes it with each message it sends
+    panel.send({"type": "frame"}, [])
+    assert not hasattr(panel.comm, "_reply_subshell_id")
 
 
 def test_a_figure_is_plotly_s_and_reading_it_leaves_nothing_open(make, store):

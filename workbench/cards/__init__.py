@@ -17,6 +17,7 @@ from workbench.cards.declarations import (
     Arm,
     Card,
     Claim,
+    Comparison,
     Paper,
     Preset,
     Probe,
@@ -39,7 +40,7 @@ from workbench.cards.protocols import SessionProtocol
 from workbench.cards.registry import card, experiments
 
 __all__ = [
-    "RESERVED", "SGD", "Action", "Adam", "AdamW", "Arm", "Card", "Claim", "Config", "Control", "Finding",
+    "RESERVED", "SGD", "Action", "Adam", "AdamW", "Arm", "Card", "Claim", "Comparison", "Config", "Control", "Finding",
     "InvalidValue", "MissingData", "NotAllowed", "Optimizer", "Paper", "Preset", "Probe", "Reference", "RunFailed",
     "Series", "SessionProtocol", "Signal", "StoreError", "UnknownName", "View", "WorkbenchError", "card", "check",
     "control", "controls_of", "experiments",

@@ -188,7 +188,9 @@ class AdamW(Adam):
 class Config:
     """Base of a method's configuration; fields declared with `control` become knobs, the rest launch-time constants."""
 
-    steps: int = control(1000, min=1, max=10**9, scale="log", when="launch", group="Run", help="training batches")
+    steps: int = control(
+        1000, min=1, max=10**9, scale="log", when="launch", fork=True, group="Run", help="training batches"
+    )
     optimizer: Optimizer = field(default_factory=Optimizer)
 
     def validate(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from workbench.cards.controls import Config, Control, controls_of
@@ -34,7 +34,8 @@ class Signal:
         meaning: one sentence.
         shape: ``scalar``; ``vector`` (one value per class, layer, expert: `axis` and `labels` say which);
             ``histogram`` (counts of `edges` = (low, high, bins) equal bins, outliers in the end bins);
-            ``matrix``; ``image`` ((H, W), (H, W, 3) or (N, H, W[, 3]), uint8 or floats in [0, 1]); ``text``.
+            ``matrix`` (`axis` names both sides: ``layer × task``, or one for both; `labels` are both sides');
+            ``image`` ((H, W), (H, W, 3) or (N, H, W[, 3]), uint8 or floats in [0, 1]); ``text``.
         healthy: the range in which the quantity raises no worry.
         deterministic: False for wall-clock figures, which replay does not compare.
         main: shown as the run's sparkline.
@@ -84,6 +85,7 @@ class View:
         scale: of the y axis, ``linear`` or ``log``; `range` fixes its ends.
         group: views of one group share a place, as tabs labelled by `tab`.
         per_run: draw one run at a time, chosen in the panel (stacked areas and images), instead of overlaying all.
+        path: ``scatter``, whose series are (x, y): the way each run took stands faint behind its dot.
     """
 
     id: str
@@ -99,6 +101,7 @@ class View:
     group: str = ""
     tab: str = ""
     per_run: bool = False
+    path: bool = True
 
     def lines(self) -> tuple[Series, ...]:
         """The series with bare names turned into `Series`."""
@@ -146,19 +149,45 @@ class Preset:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """What is compared in a claim, and when it counts. Empty fields of one in `Claim.also` are the claim's own.
+
+    Attributes:
+        arms: the first is expected to win, against the best of the others at that seed; alone, its value stands against
+            0. Each is an arm's name, overrides, or both, as typed on a command line: ``"fixed decay=0.9"``.
+        metric: a scalar signal (its last value) or ``module:function``, relative to the card's package, numpy only. The
+            name of the function's one parameter says what it gets and when: ``run`` each run, returning its value;
+            ``runs`` a seed's runs in the order of `arms`, returning what stands in for their difference; ``seeds`` a
+            list of such lists, once; ``seed`` a number, for claims without arms, in a process of its own.
+        direction: ``lower`` or ``higher`` for the first arm (for ``runs``, ``seeds``, ``seed``: below or above 0).
+        margin: smallest mean difference that counts; negative: the largest that does not matter ("not worse by 3").
+        factor: the others' value is multiplied by it first ("at most 0.7 times": ``factor=0.7, direction="lower"``).
+        rule: ``interval`` (two-sided 90 % paired t interval off 0, mean at least `margin`), ``se`` (mean above `k`
+            standard errors, and at least `margin`), ``mean`` (mean at least `margin`), ``all_pairs`` (every seed by at
+            least `margin`), ``count`` (at least `count` seeds do), ``exact`` (the function returns True for each).
+    """
+
+    arms: tuple[str, ...] = ()
+    metric: str = ""
+    direction: str = ""
+    margin: float = 0.0
+    factor: float = 1.0
+    rule: str = ""
+    count: int = 0
+    k: float = 0.0
+
+
+@dataclass(frozen=True)
 class Claim:
     """A paper's statement, and our small-scale restatement with its rule for the verdict, declared before running.
 
     Attributes:
         statement, figure: the paper's words and number, with their source.
         restatement: what is measured here.
-        arms: the two (or more) arms compared; the first is expected to win.
-        metric: the signal (its last value) or ``module:function`` computed from the runs.
-        direction: ``lower`` or ``higher`` for the first arm.
-        margin: smallest mean paired difference that counts as reproduced.
-        rule: ``interval`` (two-sided 90 % paired t), ``all_pairs``, ``count``, ``exact``.
+        arms, metric, direction, margin, factor, rule, count, k: see `Comparison`.
         preset, seeds, overrides: the runs.
-        quick: a deterministic test, run by the test suite.
+        also: further comparisons that must hold too.
+        quick: no arms and a few seconds; the test suite runs it as well.
     """
 
     id: str
@@ -174,6 +203,19 @@ class Claim:
     seeds: tuple[int, ...] = (0, 1, 2)
     overrides: Mapping[str, Any] = field(default_factory=dict)
     quick: bool = False
+    factor: float = 1.0
+    count: int = 0
+    k: float = 2.0
+    also: tuple[Comparison, ...] = ()
+
+    @property
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """The claim's own comparison, then those of `also` with their empty fields filled in."""
+        own = Comparison(
+            self.arms, self.metric, self.direction, self.margin, self.factor, self.rule, self.count, self.k
+        )
+        inherited = ("arms", "metric", "direction", "rule", "count", "k")
+        return own, *(replace(c, **{n: getattr(c, n) or getattr(own, n) for n in inherited}) for c in self.also)
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from workbench.data import files
 
 @dataclass(frozen=True)
 class Data:
-    """A labelled image set in memory: raw grey levels, never scaled.
+    """A labelled image set in memory: raw grey levels (or colours), never scaled.
 
-    `train_x` (N, H, W) uint8 in 0 … `levels`, `train_y` (N,) int64 in 0 … C−1, `test_x` and `test_y` alike,
-    `classes` the C class names; `licence`, `source` and `sha256` (by file) are its description's.
+    `train_x` (N, H, W) or, in colour, (N, H, W, 3), uint8 in 0 … `levels`, `train_y` (N,) int64 in 0 … C−1, `test_x`
+    and `test_y` alike, `classes` the C class names; `licence`, `source` and `sha256` (by file) are its description's.
     Raises `InvalidValue` if the arrays break any of that.
     """
 
@@ -38,8 +38,10 @@ class Data:
     def __post_init__(self) -> None:
         for part, x, y in (("train", self.train_x, self.train_y), ("test", self.test_x, self.test_y)):
             where = f"The {part} part of '{self.name}'"
-            if x.dtype != np.uint8 or x.ndim != 3:
-                raise InvalidValue(f"{where} must be uint8 images of shape (N, H, W), not {x.dtype} {x.shape}.")
+            if x.dtype != np.uint8 or (x.ndim != 3 and x.shape[3:] != (3,)):
+                raise InvalidValue(
+                    f"{where} must be uint8 images of shape (N, H, W) or (N, H, W, 3), not {x.dtype} {x.shape}."
+                )
             if y.shape != x.shape[:1]:
                 raise InvalidValue(f"{where} has {len(x)} images but labels of shape {y.shape}.")
             if x.size and int(x.max()) > self.levels:
@@ -54,10 +56,16 @@ class Data:
         """Height and width of an image, in pixels."""
         return self.train_x.shape[1], self.train_x.shape[2]
 
+    @property
+    def channels(self) -> int:
+        """1 for grey pictures, 3 for colour."""
+        return 1 if self.train_x.ndim == 3 else 3
+
 
 def as_floats(images: NDArray[np.uint8], levels: int = 255) -> NDArray[np.float32]:
-    """Grey levels as float32 in [0, 1] with a channel axis: (N, H, W) → (N, 1, H, W)."""
-    return (images.astype(np.float32) / np.float32(levels))[:, np.newaxis]
+    """Grey levels as float32 in [0, 1] with a channel axis: (N, H, W) → (N, 1, H, W), (N, H, W, 3) → (N, 3, H, W)."""
+    scaled = images.astype(np.float32) / np.float32(levels)
+    return scaled[:, np.newaxis] if scaled.ndim == 3 else np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,9 @@ class DataSet:
     `read` builds the arrays from the folder that holds its files (for a set inside a package: the package's).
     `sha256` maps each file to the SHA-256 of its *uncompressed* content, since distributions repack archives.
     `folders` are searched after the user's own data folder; `package` is the importable package it needs,
-    `extra` the extra of this distribution that brings it, `apt` the Debian package, `url` the official download.
+    `extra` the extra of this distribution that brings it, `pip` what to pass to pip where no extra can, `apt` the
+    Debian package, `url` the official download of the files; `by_hand` (with {folder}) says what to put
+    where, for a set that its makers' terms or its size leave to the user.
     """
 
     name: str
@@ -79,8 +89,10 @@ class DataSet:
     folders: tuple[Path, ...] = ()
     package: str = ""
     extra: str = ""
+    pip: str = ""
     apt: str = ""
     url: str = ""
+    by_hand: str = ""
 
     @property
     def own_folder(self) -> Path:
@@ -109,10 +121,14 @@ class DataSet:
         commands = []
         if self.extra:
             commands.append(f"pip install 'balance-workbench[{self.extra}]'")
+        if self.pip:
+            commands.append(f"pip install {self.pip}")
         if self.apt:
             commands.append(("" if os.geteuid() == 0 else "sudo ") + f"apt-get install {self.apt}")
         if self.url:
             commands.append(f"workbench data get {self.name}")
+        if self.by_hand:
+            commands.append(self.by_hand.format(folder=self.own_folder))
         return tuple(commands)
 
     def _missing(self) -> MissingData:

@@ -95,6 +95,29 @@ class Counts:
 
 
 @dataclass(frozen=True)
+class Dots:
+    """A run's dots: one, or one a component of its vectors; `labels` names those.
+
+    Attributes:
+        step: of the newer of both values.
+        apart: what sets the run apart from others of its label.
+        path_x, path_y: the way to the dot; None: not asked for.
+    """
+
+    key: str
+    run: str
+    label: str
+    color: Color
+    x: Array
+    y: Array
+    step: int
+    labels: tuple[str, ...] = ()
+    apart: str = ""
+    path_x: Array | None = None
+    path_y: Array | None = None
+
+
+@dataclass(frozen=True)
 class Picture:
     """One image, row by row, channels last, in [0, 1]."""
 
@@ -164,6 +187,17 @@ class HistogramData(ChartData):
 
     edges: tuple[float, float, int] = (0.0, 1.0, 1)
     series: tuple[Counts, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScatterData(ChartData):
+    """Dots of one signal (x, linear) against another (y: `scale`, `ydomain`); `xdomain` stays that of the steps."""
+
+    xlabel: str = ""
+    xunit: str = ""
+    ylabel: str = ""
+    yunit: str = ""
+    series: tuple[Dots, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,10 +281,10 @@ class _Packer:
 
 _KINDS: dict[str, type[ChartData]] = {
     "line": LineData, "area": LineData, "bars": BarData, "histogram": HistogramData, "heatmap": GridData,
-    "matrix": GridData, "image": ImageData, "text": TextData,
+    "matrix": GridData, "scatter": ScatterData, "image": ImageData, "text": TextData,
 }  # fmt: skip
-_PARTS: dict[type[ChartData], type] = {LineData: Line, BarData: Bars, HistogramData: Counts}
-_ARRAYS = ("mean", "lo", "hi", "values", "counts", "data")
+_PARTS: dict[type[ChartData], type] = {LineData: Line, BarData: Bars, HistogramData: Counts, ScatterData: Dots}
+_ARRAYS = ("mean", "lo", "hi", "values", "counts", "data", "x", "y", "path_x", "path_y")
 
 
 def decode(head: dict[str, Any], buffer: bytes) -> ChartData:

@@ -8,6 +8,7 @@ from typing import Any
 
 from workbench.cards import Card, Signal, View
 from workbench.figures import grid
+from workbench.figures.ancestry import scalar_at
 from workbench.figures.chartdata import ChartData, Mark
 from workbench.figures.palette import run_colors
 from workbench.runs import Run
@@ -81,7 +82,7 @@ def chart_data(
         shown = [r for r in runs if r.id == run] or list(runs[:1])
     request = Request(
         card, view, shown, colors or run_colors(card, runs),
-        grid.edges(*span, max(int(width), 1), max((r.step for r in shown), default=0)), component, at,
+        grid.edges(*span, max(int(width), 1), max((grid.reached(r) for r in shown), default=0)), component, at,
     )  # fmt: skip
     low, high = view.range
     common = {
@@ -96,7 +97,7 @@ def chart_data(
 
 
 def _builder(kind: str) -> Builder:
-    from workbench.figures import lines, newest  # noqa: F401  (they register themselves; they import this module)
+    from workbench.figures import lines, newest, scatter  # noqa: F401  (they register themselves; they import this module)
 
     return _BUILDERS.get(kind, _unknown)
 
@@ -119,14 +120,12 @@ def waiting(request: Request, signals: Sequence[str]) -> str:
 
 def _references(request: Request) -> tuple[Mark, ...]:
     """The view's horizontal lines; one that follows a signal stands at each run's latest value."""
-    from workbench.figures.newest import scalar_at
-
     marks: list[Mark] = []
     for reference in request.view.references:
         if not isinstance(reference.value, str):
             marks.append(Mark(float(reference.value), reference.label))
             continue
-        found = {r.label: scalar_at(r.reader, reference.value, request.at) for r in request.runs}
+        found = {r.label: scalar_at(r, reference.value, request.at) for r in request.runs}
         values = {label: v for label, v in found.items() if v is not None}
         if values and max(values.values()) - min(values.values()) <= _ALIKE * max(map(abs, values.values())):
             marks.append(Mark(sum(values.values()) / len(values), reference.label))

@@ -10,9 +10,10 @@ from typing import Any
 
 from workbench.cards import Card, WorkbenchError
 from workbench.cards.controls import flat
-from workbench.figures import requests
+from workbench.figures import requests, travel  # noqa: F401 (travel registers its requests)
 from workbench.figures.chartdata import ChartData, Encoded, TextData, join
 from workbench.figures.charts import chart_data
+from workbench.figures.grid import reached
 from workbench.figures.palette import run_colors
 from workbench.figures.shared import POOL, Watched
 from workbench.figures.source import StoreRuns
@@ -20,7 +21,8 @@ from workbench.figures.spec import spec
 from workbench.figures.ticker import TICKER, logger
 from workbench.figures.views import Deliver, Viewer, Wish
 from workbench.journal import RunDir
-from workbench.runs import FINAL
+from workbench.runs import FINAL, Run
+from workbench.runs.launch import capacity
 
 _TICK, _HURRIED, _IDLE = 0.05, 0.01, 0.5  # seconds between looks: usually, just after a command, without active runs
 _HURRY = 1.0
@@ -63,14 +65,27 @@ class Feed:
         self._show(folders)
         return self.run_ids
 
-    def _show(self, folders: Sequence[RunDir]) -> None:
+    def show(self, run_ids: Sequence[str]) -> None:
+        """Show exactly these runs, be it none."""
+        self._show([self.source.folder(i) for i in run_ids])
+
+    def refresh(self) -> None:
+        """Send every view a full frame: something was renamed, say."""
         with self._lock:
-            self._let_go()
-            self._folders = list(folders)
             for view in self._views.values():
                 view.wants_full = True
                 view.kept.clear()
         self.wake()
+
+    def _show(self, folders: Sequence[RunDir]) -> None:
+        """Hold other runs."""
+        with self._lock:
+            old, self._held = self._held, []
+            self._folders = list(folders)
+            if old:  # held anew before it is let go: what stays is not read again from the start
+                self.watched()
+                POOL.release(old)
+        self.refresh()
 
     def watched(self) -> list[Watched]:
         """The runs shown, held open until no view lives any more."""
@@ -295,12 +310,19 @@ class Feed:
             now = time.time()
             return {
                 "id": run.id, "arm": run.arm, "label": run.label, "color": self._colors[run.id], "state": run.state,
-                "message": run.message, "step": run.step, "steps": run.steps, "rate": rate,
+                "message": _waiting(run) or run.message, "step": reached(run), "steps": run.steps, "rate": rate,
                 "eta_s": left / rate if rate and left is not None else None, "seed": run.seed, "preset": run.preset,
                 "started": watched.started, "exact": run.reader.meta.get("exact"), "values": watched.values,
                 "pending": [_pending(c, now) for c in run.reader.pending()] if live else [],
                 "launch": {n: leaves[n] for n, c in run.controls.items() if c.when == "launch" and n in leaves},
+                "kind": run.kind, "parent": run.replay_of or run.parent, "fork_step": run.fork_step,
+                "disk": watched.disk, **watched.run.noted,
             }  # fmt: skip
+
+
+def _waiting(run: Run) -> str:
+    """Why a run that nobody trains yet has not begun; empty for the others."""
+    return f"waits for one of the {capacity()} runs that train at once here to end" if run.state == "queued" else ""
 
 
 def _pending(command: Any, now: float) -> dict[str, Any]:

@@ -11,6 +11,11 @@ from workbench.figures.chartdata import Array
 from workbench.runs import Run
 
 
+def reached(run: Run) -> int:
+    """The last step there is to show of a run: of a fork that has not begun yet, its parent's last before the fork."""
+    return max(run.step, (run.fork_step or 0) - 1)
+
+
 def domain(runs: Iterable[Run]) -> tuple[float, float]:
     """First and last step of the x axis: the whole run, halved while a young run would fill less than half of it.
 
@@ -19,7 +24,7 @@ def domain(runs: Iterable[Run]) -> tuple[float, float]:
     """
     planned, last = 1, 0
     for run in runs:
-        length, step = run.steps or 0, run.step
+        length, step = run.steps or 0, reached(run)
         if step >= length:
             length = step + 1 if run.ended else _round_up(step + 1)
         planned, last = max(planned, length), max(last, step)

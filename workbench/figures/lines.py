@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from workbench.cards import Series, Signal
 from workbench.figures import grid
+from workbench.figures.ancestry import history, kind_of
 from workbench.figures.chartdata import Array, Axis, Band, Color, GridData, Line, LineData
 from workbench.figures.charts import Request, builds, waiting
 from workbench.figures.palette import PARTS
-from workbench.figures.settled import columns
 from workbench.runs import Run
 
 _MARKS = 50  # non-finite steps named a series; the panel merges what lies closer than a few pixels anyway
@@ -40,7 +40,7 @@ def lines(request: Request, common: dict[str, Any]) -> LineData:
         for lo, hi in _pairs(keys, run.id, below, above)
     ]
     empty = common["empty"] or (None if series else waiting(request, [s.signal for s in request.view.lines()]))
-    ydomain = common["ydomain"] or _open_range(request.view.range, series)
+    ydomain = common["ydomain"] or open_range(request.view.range, [a for s in series for a in (s.mean, s.lo, s.hi)])
     return LineData(
         **{**common, "empty": empty, "ydomain": ydomain}, x=_trim(x, series), series=tuple(series), bands=tuple(bands)
     )
@@ -81,7 +81,7 @@ def areas(request: Request, common: dict[str, Any]) -> LineData:
 
 @builds("heatmap")
 def heatmap(request: Request, common: dict[str, Any]) -> GridData:
-    """A vector signal over the steps: one row a component, one column a bucket."""
+    """A vector signal over the steps: one row a component, one column a bucket; the view's range is its colours'."""
     declared = request.view.lines()
     rows = [line for run in request.runs[:1] for s in declared for line in _curves(request, run, s)]
     x = _trim(_axis(request), rows)
@@ -90,7 +90,7 @@ def heatmap(request: Request, common: dict[str, Any]) -> GridData:
     return GridData(
         **{**common, "empty": common["empty"] or (None if rows else waiting(request, [s.signal for s in declared]))},
         rows=tuple(line.label for line in rows), x=x, values=values,
-        vdomain=(float(finite.min()), float(finite.max())) if finite.size else None,
+        vdomain=common["ydomain"] or ((float(finite.min()), float(finite.max())) if finite.size else None),
     )  # fmt: skip
 
 
@@ -115,11 +115,12 @@ def _trim(x: Axis, series: list[Line]) -> Axis:
 
 def _curves(request: Request, run: Run, series: Series) -> Iterator[Line]:
     """The curves of one signal of one run: one for a scalar, one a component for a vector."""
-    kind = run.reader.names().get(series.signal)
-    if kind not in ("scalar", "array"):
+    if kind_of(run, series.signal) not in ("scalar", "array"):
+        return
+    found = history(run, series.signal, request.bounds, apart={r.id for r in request.runs})
+    if found is None:
         return
     signal = request.signal(series.signal)
-    found = columns(run.reader, series.signal, request.bounds)
     size = found.mean.shape[1]
     one = found.vector and request.component is not None and request.component < size
     name = series.label or series.signal.replace("_", " ")
@@ -175,10 +176,10 @@ def _pairs(keys: set[str], run: str, below: str, above: str) -> Iterator[tuple[s
             yield key, partner
 
 
-def _open_range(wanted: tuple[float | None, float | None], series: list[Line]) -> tuple[float, float] | None:
+def open_range(wanted: tuple[float | None, float | None], arrays: Iterable[Array | None]) -> tuple[float, float] | None:
     """A range with one fixed end: the other follows the data, with a little air."""
     low, high = wanted
-    values = [a[np.isfinite(a)] for line in series for a in (line.mean, line.lo, line.hi) if a is not None]
+    values = [a[np.isfinite(a)] for a in arrays if a is not None]
     if (low is None) == (high is None) or not any(v.size for v in values):
         return None
     every = np.concatenate(values)

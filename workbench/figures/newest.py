@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.cards import InvalidValue, Signal
+from workbench.figures.ancestry import array_at, scalar_at, text_at
 from workbench.figures.chartdata import BarData, Bars, Counts, GridData, HistogramData, ImageData, Picture, TextData
 from workbench.figures.charts import Request, builds, waiting
 from workbench.figures.lines import component_label
-from workbench.journal import Reader
 
 _SIDE = 512  # pictures are thinned to at most so many pixels a side before they travel
 _PICTURES = 32
-
-
-def scalar_at(reader: Reader, name: str, at: int | None) -> float | None:
-    """The newest value of a scalar at or before a step; None if there is none."""
-    if reader.names().get(name) != "scalar" or (extent := reader.extent(name)) is None:
-        return None
-    last = extent[1] if at is None else min(at, extent[1])
-    points = reader.scalars(name, last, last)
-    if not len(points.values):  # between two recorded steps: look back from the slider
-        points = reader.scalars(name, None, last)
-    return float(points.values[-1]) if len(points.values) else None
 
 
 @builds("bars")
@@ -36,9 +26,9 @@ def bars(request: Request, common: dict[str, Any]) -> BarData:
     for run in request.runs:
         scalars = []
         for s in declared:
-            found = run.reader.array_at(s.signal, request.at) if _is_array(run.reader, s.signal) else None
+            found = array_at(run, s.signal, request.at)
             if found is None:
-                scalars.append(scalar_at(run.reader, s.signal, request.at))
+                scalars.append(scalar_at(run, s.signal, request.at))
                 continue
             step = max(step or 0, found[0])
             values = np.asarray(found[1], dtype=np.float64).ravel()
@@ -62,7 +52,7 @@ def histogram(request: Request, common: dict[str, Any]) -> HistogramData:
     declared, series, step, edges = request.view.lines(), [], None, None
     for run in request.runs:
         for s in declared:
-            found = run.reader.array_at(s.signal, request.at) if _is_array(run.reader, s.signal) else None
+            found = array_at(run, s.signal, request.at)
             if found is None:
                 continue
             step = max(step or 0, found[0])
@@ -76,20 +66,21 @@ def histogram(request: Request, common: dict[str, Any]) -> HistogramData:
 
 @builds("matrix")
 def matrix(request: Request, common: dict[str, Any]) -> GridData:
-    """A matrix signal of one run."""
+    """A matrix signal of one run; the view's range is that of its colours."""
     name = request.view.lines()[0].signal
     signal = request.signal(name)
+    side = [replace(signal, axis=axis.strip()) for axis in signal.axis.split("×")]
     for run in request.runs[:1]:
-        found = run.reader.array_at(name, request.at) if _is_array(run.reader, name) else None
+        found = array_at(run, name, request.at)
         if found is not None:
             values = np.atleast_2d(np.asarray(found[1], dtype=np.float64))
             finite = values[np.isfinite(values)]
             return GridData(
                 **{**common, "step": found[0], "run": run.id},
-                rows=tuple(component_label(signal, i) for i in range(values.shape[0])),
-                columns=tuple(component_label(signal, i) for i in range(values.shape[1])),
+                rows=tuple(component_label(side[0], i) for i in range(values.shape[0])),
+                columns=tuple(component_label(side[-1], i) for i in range(values.shape[1])),
                 values=values.ravel(),
-                vdomain=(float(finite.min()), float(finite.max())) if finite.size else None,
+                vdomain=common["ydomain"] or ((float(finite.min()), float(finite.max())) if finite.size else None),
             )
     return GridData(**{**common, "empty": common["empty"] or waiting(request, [name])})
 
@@ -99,15 +90,11 @@ def images(request: Request, common: dict[str, Any]) -> ImageData:
     """Pictures; text signals of the same view are their captions, a line each."""
     declared, pictures, step = request.view.lines(), [], None
     for run in request.runs:
-        kinds = run.reader.names()
         captions = [
-            line
-            for s in declared
-            if kinds.get(s.signal) == "text" and (text := run.reader.text_at(s.signal, request.at))
-            for line in text[1].splitlines()
+            line for s in declared if (text := text_at(run, s.signal, request.at)) for line in text[1].splitlines()
         ]
         for s in declared:
-            found = run.reader.array_at(s.signal, request.at) if kinds.get(s.signal) == "array" else None
+            found = array_at(run, s.signal, request.at)
             if found is None:
                 continue
             step = max(step or 0, found[0])
@@ -125,17 +112,13 @@ def text(request: Request, common: dict[str, Any]) -> TextData:
     declared, lines, step = request.view.lines(), [], None
     for run in request.runs:
         for s in declared:
-            found = run.reader.text_at(s.signal, request.at) if run.reader.names().get(s.signal) == "text" else None
+            found = text_at(run, s.signal, request.at)
             if found is not None:
                 step = max(step or 0, found[0])
                 prefix = f"{run.label}: " if len(request.runs) > 1 else ""
                 lines += [prefix + line for line in found[1].splitlines()]
     empty = common["empty"] or (None if lines else waiting(request, [s.signal for s in declared]))
     return TextData(**{**common, "empty": empty, "step": step}, lines=tuple(lines))
-
-
-def _is_array(reader: Reader, name: str) -> bool:
-    return bool(reader.names().get(name) == "array")
 
 
 def _split(signal: Signal, value: NDArray[Any]) -> list[NDArray[Any]]:

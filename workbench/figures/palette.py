@@ -26,7 +26,8 @@ def run_colors(card: Card, runs: Sequence[Run]) -> dict[str, int]:
     """Run id → index into the palette of runs.
 
     A remedy has the first colour and a phenomenon the second, in every experiment; ablations and competitors follow in
-    the card's order. Runs that would share a colour (two seeds of an arm, two phenomena) take the next free one.
+    the card's order. Runs that would share a colour (two seeds of an arm, two phenomena) take the next free one; forks
+    and replays choose last, so that they take no colour from what was there before them.
     """
     others = [arm.name for arm in card.arms if arm.role not in _ROLES]
     wish = {arm.name: _ROLES.get(arm.role, len(_ROLES)) for arm in card.arms}
@@ -35,7 +36,7 @@ def run_colors(card: Card, runs: Sequence[Run]) -> dict[str, int]:
         wish = {arm.name: i for i, arm in enumerate(card.arms)}
     taken: set[int] = set()
     colors = {}
-    for run in runs:
+    for run in sorted(runs, key=lambda r: bool(r.kind)):
         color = wish.get(run.arm, 0)
         while color in taken:
             color += 1

@@ -18,6 +18,7 @@ from workbench.figures.chartdata import (
     Line,
     LineData,
     Picture,
+    ScatterData,
     TextData,
 )
 from workbench.figures.palette import resolve, tokens
@@ -218,6 +219,38 @@ def _finish_histogram(chart: HistogramData, fig: Figure, _style: _Style) -> None
         xaxis={"range": list(chart.edges[:2]), "title": {"text": f"{chart.unit or 'value'}{where}"}},
         yaxis={"title": {"text": "count"}},
     )
+
+
+@_traces.register(ScatterData)
+def _scatter(chart: ScatterData, style: _Style) -> list[Any]:
+    import plotly.graph_objects as go
+
+    traces = []
+    for dots in chart.series:
+        if dots.path_x is not None:
+            way = {"width": 1, "color": style.color(dots.color, 0.35)}
+            traces.append(go.Scatter(x=dots.path_x, y=dots.path_y, mode="lines", line=way, hoverinfo="skip",
+                                     showlegend=False, legendgroup=dots.run))  # fmt: skip
+    for dots in chart.series:
+        name = ", ".join(t for t in (style.runs.get(dots.run, dots.label), dots.apart) if t)
+        x, y = (f"{label}: %{{{axis}:.4~g}} {unit}" for label, axis, unit in (
+            (chart.xlabel, "x", chart.xunit), (chart.ylabel, "y", chart.yunit)))  # fmt: skip
+        hover = f"<b>{name}</b>%{{text}}<br>step {dots.step:,}<br>{x}<br>{y}<extra></extra>"
+        marker = {"size": 9, "color": style.color(dots.color, 0.9), "line": {"width": 1, "color": style.token("bg")}}
+        traces.append(go.Scatter(
+            x=dots.x, y=dots.y, mode="markers", name=name, marker=marker, legendgroup=dots.run, hovertemplate=hover,
+            text=[f", {label}" for label in dots.labels] or [""] * len(dots.x),
+        ))  # fmt: skip
+    return traces
+
+
+@_finish.register(ScatterData)
+def _finish_scatter(chart: ScatterData, fig: Figure, _style: _Style) -> None:
+    def title(label: str, unit: str) -> dict[str, str]:
+        return {"text": f"{label} ({unit})" if unit else label}
+
+    fig.update_layout(hovermode="closest", yaxis={"title": title(chart.ylabel, chart.yunit)}, showlegend=True)
+    fig.update_xaxes(range=None, autorange=True, title=title(chart.xlabel, chart.xunit))
 
 
 @_traces.register(GridData)

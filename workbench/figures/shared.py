@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from types import MappingProxyType
 from typing import Any
 
+from workbench.cards import StoreError
+from workbench.figures.ancestry import forget
 from workbench.journal import Event, RunDir
+from workbench.runs.housekeeping import disk
+from workbench.runs.remarks import remarks
 from workbench.runs.run import Run
 
 _LOG = {"state": "info", "note": "info", "stage": "info", "warning": "warning", "error": "error"}  # event kind → level
 _MOST_LOG, _MOST_INTERVENTIONS = 200, 500
 _RECENT = 200  # steps over which a rate is taken
+_NOTES_S = 1.0
+_WEIGH_OFTEN_S, _WEIGH_S = 5.0, 60.0  # seconds between looks at a folder's size: of a run that trains, that has ended
 _PEEK = 0.02  # several feeds that show one run look at it once
 
 
@@ -21,6 +28,16 @@ class _Steady(Run):
     """A run that stands still between two looks, so that all of a frame is of one moment and asking it is cheap."""
 
     _last = -1
+    noted: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def label(self) -> str:
+        """Its own name, else what became of which run at which step, else its arm."""
+        if name := self.noted.get("name") or self.config.get("run", {}).get("name"):
+            return str(name)
+        if self.kind == "fork":
+            return f"fork at {self.fork_step:,}"
+        return f"replay of {super().label}" if self.kind == "replay" else super().label
 
     def look(self) -> bool:
         """See how it stands now; True if there was news."""
@@ -47,6 +64,7 @@ class Watched:
         news: grows with what a person wants to see at once: state, commands, findings.
         values: present value of every control.
         interventions, findings, log: as frames carry them, as of the last look.
+        disk: bytes of the run's folder, as of a few seconds ago.
         started: seconds since 1970 of its first sign of life.
         rate: steps a second lately, by the journal's clock; 0 if not known.
     """
@@ -63,7 +81,9 @@ class Watched:
         self.values: dict[str, Any] = {}
         self.started: float | None = None
         self.rate = 0.0
+        self.disk = 0
         self._events = 0
+        self._weighed = self._noted = float("-inf")
 
     @contextmanager
     def use(self) -> Iterator[Run]:
@@ -78,17 +98,29 @@ class Watched:
             if now - self._looked < _PEEK and not surely:
                 return
             self._looked = now
+            if now - self._noted > _NOTES_S:
+                self.look_at_notes()
+            if now - self._weighed > (_WEIGH_S if self.run.ended else _WEIGH_OFTEN_S):
+                self._weighed = now
+                self.disk = sum(disk(self.run).values())
             if self.run.look() or not self.data:
                 self.data += 1
                 self._read()
             state, pending = self.run.state, tuple(c.seq for c in self.run.reader.pending())
             fingerprint: tuple[object, ...] = (
-                state, self.run.reader.message, pending, len(self.interventions),
+                state, self.run.reader.message, pending, len(self.interventions), tuple(self.run.noted.items()),
                 tuple((f["key"], f["last"], f["sentence"]) for f in self.findings),
             )  # fmt: skip
             if fingerprint != self._print:
                 self._print = fingerprint
                 self.news += 1
+
+    def look_at_notes(self) -> None:
+        """Read what people wrote beside the run: its name, star, note."""
+        with self._lock:
+            self._noted = time.monotonic()
+            with suppress(StoreError):  # somebody is just creating the file; the next look will do
+                self.run.noted = remarks(self.run)
 
     def _read(self) -> None:
         reader = self.run.reader
@@ -173,6 +205,7 @@ class Pool:
                 if not watched.holders:
                     self._watched.pop(str(watched.run.dir.path), None)
                     with watched.use() as run:
+                        forget(run)
                         run.reader.close()
 
 

@@ -8,8 +8,10 @@ from typing import Any
 from workbench.cards import Card, NotAllowed, WorkbenchError
 from workbench.journal import RunDir
 from workbench.runs import FINAL, Run, Store, compose, launch, new_group
+from workbench.runs.remarks import remarks
 
 _RECENT = 100
+REPLACED = "replaced_by"  # note of a run from which somebody stepped back: the run shown in its place
 
 
 class StoreRuns:
@@ -32,12 +34,15 @@ class StoreRuns:
         return run.dir
 
     def newest(self, *, ended: bool = False) -> list[RunDir]:
-        """Folders of the newest group of runs that has not ended (`ended=True`: of any), arms in the card's order."""
+        """Folders of the newest group of runs that has not ended (`ended=True`: of any), arms in the card's order.
+
+        Forks are of their parent's group; what was archived or stepped back from is left out.
+        """
         group: list[Run] = []
         for run in self._recent():
             if group and (not run.group or run.group != group[0].group):
                 break
-            if group or ended or run.state not in FINAL:
+            if (group or ended or run.state not in FINAL) and not _aside(run):
                 group.append(run)
         order = [a.name for a in self.card.arms]
         group.sort(key=lambda r: (order.index(r.arm) if r.arm in order else len(order), r.id))
@@ -49,6 +54,7 @@ class StoreRuns:
             {
                 "id": r.id, "arm": r.arm, "label": r.label, "state": r.state, "group": r.group, "preset": r.preset,
                 "seed": r.seed, "steps": r.steps, "step": r.step, "started": r.reader.meta.get("started"),
+                "kind": r.kind, "parent": r.replay_of or r.parent, "fork_step": r.fork_step, **remarks(r),
             }
             for r in self._recent()
         ]  # fmt: skip
@@ -82,3 +88,8 @@ class StoreRuns:
             if len(found) == _RECENT:
                 break
         return found
+
+
+def _aside(run: Run) -> bool:
+    notes = run.notes.all()
+    return bool(notes.get("archived") or notes.get(REPLACED))

@@ -65,7 +65,8 @@ def defaults(card: Card) -> dict[str, Any]:
 
 def _chart(card: Card, view: View) -> dict[str, Any]:
     signals = [s for s in (card.signal(line.signal) for line in view.lines()) if s is not None]
-    labelled = next((s for s in signals if s.shape == "vector" and s.labels), None)
+    one_of = view.kind == "area" and len(signals) > 1  # the only kind that shows one component of several signals
+    labelled = next((s for s in signals if one_of and s.shape == "vector" and s.labels), None)
     return {
         "id": view.id, "title": view.title, "subtitle": view.subtitle, "kind": view.kind, "unit": view.unit,
         "scale": view.scale, "group": view.group, "tab": view.tab, "per_run": view.per_run or view.kind == "area",

@@ -62,9 +62,10 @@ class Inbox:
 
     def _open_out(self) -> Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = connect(self.path)
+        connection = connect(self.path, timeout=60.0)  # among many senders SQLite gives turns by luck
         use_wal(connection, self.path)
-        connection.execute(_TABLE)
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'command'").fetchall():
+            connection.execute(_TABLE)
         return connection
 
     def changed(self) -> bool:

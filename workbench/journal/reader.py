@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -263,6 +265,35 @@ class Reader:
         ]
         parts = [part for part in parts if len(part)]
         return Columns.join(parts) if parts else None
+
+    def blocks(
+        self, name: str, first: float | None = None, last: float | None = None, *, values: int = 1 << 18
+    ) -> Iterator[ArrayPoints]:
+        """A scalar or array signal in order, a block at a time: points of one shape and dtype, about `values` numbers.
+
+        For going through any series in bounded memory; unlike `arrays` it gives every shape that was recorded.
+        """
+        at = first
+        while True:
+            pieces = self._settled(partial(self._block, name, at, last, values))
+            if pieces is None:
+                return
+            at, found = pieces
+            if found is not None:
+                yield ArrayPoints(found.steps.astype(np.int64), found.values, found.times)
+
+    def _block(
+        self, name: str, first: float | None, last: float | None, values: int
+    ) -> tuple[float, Columns | None] | None:
+        """The step after the next block, and the block (None: damaged); None behind the last one."""
+        taken: list[Piece] = []
+        room = values
+        for piece in self._get(name, "scalar", "array").pieces(first, last):
+            if taken and (room <= 0 or len(_alike([taken[0], piece])) < 2):
+                break
+            taken.append(piece)
+            room -= piece.row.n * math.prod(piece.row.shape)
+        return (taken[-1].hi + 1, self._columns(taken, first, last)) if taken else None
 
     def array_at(self, name: str, step: float | None = None) -> tuple[int, Any] | None:
         """(step, array) of the newest array at or before `step` (None: the newest), or None."""

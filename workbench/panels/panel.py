@@ -58,6 +58,16 @@ class _View(anywidget.AnyWidget):
         if isinstance(message, Mapping):
             self._feed.receive(message, self._deliver)
 
+    def _send(self, msg: dict[str, Any], buffers: Any = None) -> None:
+        """Send, and let what the page answers go where it says itself.
+
+        ipykernel 7.4 hands a widget's messages to the sub-shell for which the widget spoke last. That may be the one of
+        a page that was closed or reloaded (frames go on for a while), and then nothing of the new page would arrive.
+        """
+        super()._send(msg, buffers=buffers)
+        if hasattr(self.comm, "_reply_subshell_id"):
+            del self.comm._reply_subshell_id
+
     def _deliver(self, message: dict[str, Any], buffers: list[bytes]) -> None:
         if message["type"] == "frame" and self.run_ids != (ids := [r["id"] for r in message["runs"]]):
             self.run_ids = ids
@@ -133,6 +143,29 @@ class Panel(_View):
     def resume(self) -> None:
         """Let every run shown go on."""
         self._ask("resume")
+
+    def fork(
+        self,
+        step: int,
+        values: Mapping[str, Any] | None = None,
+        *,
+        run: Run | str | None = None,
+        paused: bool = False,
+        name: str = "",
+        **more: Any,
+    ) -> Run:
+        """A child of a run (by default the first one shown) that goes its own way from `step` on, shown beside it.
+
+        ``panel.fork(4200, epsilon=0.2)``; see `Run.fork`. Raises the `WorkbenchError` of what is wrong.
+        """
+        parent = run.id if isinstance(run, Run) else run or next(iter(self._feed.run_ids), None)
+        changes = {**(values or {}), **more}
+        made = self._ask("fork", run=parent, step=step, values=changes, paused=paused, name=name)
+        return self._feed.source.store.run(made["run"])
+
+    def back(self, count: int = 1) -> None:
+        """Show every run, all of them paused, `count` steps earlier: paused forks take their places."""
+        self._ask("back", count=count)
 
     def stop(self) -> None:
         """End every run shown before its next step; what was recorded stays."""

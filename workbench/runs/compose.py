@@ -7,6 +7,7 @@ from typing import Any
 
 from workbench.cards import Card, InvalidValue, UnknownName, card, check
 from workbench.cards.controls import RESERVED, canonical, flat, plain, put
+from workbench.runs.rules import check_rules
 
 _GROUPS = ("run", "tracking")
 
@@ -51,6 +52,7 @@ def compose(
     found = card(experiment)
     mine = {canonical(k): v for k, v in (overrides or {}).items()}
     root = {k: mine.pop(k) for k in list(mine) if k.split(".")[0] in RESERVED and k.split(".")[0] != "optimizer"}
+    rules = root.pop("rules", [])  # checked against the experiment below; Hydra knows nothing of them
     named = {"arm": arm, "preset": preset, "seed": seed}
     root.update({name: value for name, value in named.items() if value is not None})
     tree = _root(root)
@@ -60,7 +62,8 @@ def compose(
     if tree["arm"]:
         layers.append(found.arm(str(tree["arm"])).overrides)
     config = configured(found, [*layers, mine])
-    return {"experiment": experiment, **tree, **plain(config)}
+    tree = {"experiment": experiment, **tree, **plain(config), "rules": rules}
+    return {**tree, "rules": check_rules(found, tree)}
 
 
 def configured(found: Card, layers: Iterable[Mapping[str, Any]]) -> Any:
@@ -103,8 +106,8 @@ def _root(values: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in values.items():
             if f"{name}={value}" in texts:
                 continue
-            if OmegaConf.select(tree, name, throw_on_missing=False) is None and name not in ("arm", "preset"):
-                known = list(flat(_container(tree)))
+            known = list(flat(_container(tree)))
+            if name not in known and OmegaConf.select(tree, name, throw_on_missing=False) is None:
                 raise UnknownName("field", name, known, where="the configuration of a run")
             OmegaConf.update(tree, name, dict(value) if isinstance(value, Mapping) else value)
     except (HydraException, OmegaConfBaseException) as error:

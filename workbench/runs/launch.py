@@ -50,7 +50,10 @@ def new_group() -> str:
 
 
 def capacity() -> int:
-    """How many runs train at once on this machine: `$WORKBENCH_MAX_RUNS`, else the number of cores (at least 2)."""
+    """How many runs train at once on this machine: `$WORKBENCH_MAX_RUNS`, else the number of cores (at least 2).
+
+    Paused runs do not count, and a fork may be one more.
+    """
     text = os.environ.get("WORKBENCH_MAX_RUNS", "")
     return max(1, int(text)) if text.isdigit() else max(2, os.cpu_count() or 1)
 
@@ -62,13 +65,14 @@ def start_queued(store: Store) -> None:
         for run in store.runs(active=True):
             state = run.state
             if state == "queued":
-                waiting.append(run)
-            elif state in ("starting", "running", "paused"):
+                if run.card or run.notes.get("wanted"):  # a program of one's own begins its run by itself
+                    waiting.append(run)
+            elif state in ("starting", "running"):  # a paused run needs no processor
                 busy += 1
         for run in reversed(waiting):
-            if busy >= capacity():
-                return
-            taken = spare.hand_over(run)
+            if busy >= capacity() + bool(run.parent):  # somebody waits in front of a fork: it need not queue
+                continue
+            taken = spare.hand_over(run) if run.card else None
             pid = taken or _spawn(run)
             run.notes.set("worker", {"pid": pid, "time": time.time(), "spare": bool(taken)})
             if taken:
@@ -88,11 +92,18 @@ def _locked(store: Store) -> Iterator[None]:
 
 
 def _spawn(run: Run) -> int:
-    """A fresh worker process, detached from this one: it outlives the notebook and takes no signal meant for it."""
+    """A fresh worker process, detached from this one: it outlives the notebook and takes no signal meant for it.
+
+    A run of somebody's own program is trained by that program, told by `$WORKBENCH_RUN` which run it is.
+    """
+    settings = run.config.get("run", {})
+    if run.card:
+        command, cwd = [sys.executable, "-m", "workbench.steering.worker", str(run.dir.path)], str(Path.cwd())
+    else:
+        command, cwd = list(settings["command"]), str(settings.get("cwd") or Path.cwd())
     with run.dir.log.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "workbench.steering.worker", str(run.dir.path)],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=Path.cwd(),
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=cwd,
             env=worker_env(run),
         )  # fmt: skip
     spare.reap_later(process)
@@ -101,5 +112,7 @@ def _spawn(run: Run) -> int:
 
 def worker_env(run: Run) -> dict[str, str]:
     """The environment of a worker: the caller's, with the thread counts of the run."""
+    if run.card is None:
+        return {**os.environ, "WORKBENCH_RUN": str(run.dir.path)}
     threads = str(run.config.get("run", {}).get("threads", 1))
     return {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}

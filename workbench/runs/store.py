@@ -109,9 +109,12 @@ class Store:
                 except WorkbenchError:
                     continue  # a folder without a readable configuration is not listed
                 written = stamp(rundir)
-                if written and run.ended:
-                    facts = {"state": run.state, "step": run.step, "steps": run.steps}
-                    fresh.append(Ended(run_id, written, run.config, facts))
+                try:
+                    if written and run.ended:
+                        facts = {"state": run.state, "step": run.step, "steps": run.steps}
+                        fresh.append(Ended(run_id, written, run.config, facts))
+                except WorkbenchError:
+                    continue
             if experiment and run.experiment != experiment:
                 continue
             if group and run.group != group:

@@ -27,6 +27,8 @@ class Desk:
         actions, probes: names that may be asked for.
         veto: a last word from the training side on (name, value): the reason of a refusal, or None.
         hold: sets and actions wait until this step (after a resume: the first one no earlier attempt recorded).
+        alive_until: a command of before this time (seconds since 1970) had arrived in an earlier attempt, where it
+            would have been decided if it had been late: it was waiting for a stage or a window.
     """
 
     controls: dict[str, Control]
@@ -37,6 +39,7 @@ class Desk:
     veto: Callable[[str, Any], str | None] = lambda name, value: None
     attempt: int = 0
     hold: int = 0
+    alive_until: float = 0.0
     waiting: list[Command] = dataclasses.field(default_factory=list)
     late: set[int] = dataclasses.field(default_factory=set)
 
@@ -44,7 +47,8 @@ class Desk:
         """Take commands in, in the order of their issue; `step` is the next that can still be changed."""
         for command in commands:
             self.waiting.append(command)
-            if command.at_step is not None and command.at_step < max(step, self.hold):
+            passed = command.at_step is not None and command.at_step < max(step, self.hold)
+            if passed and command.time > self.alive_until:
                 self.late.add(command.seq)
 
     def due(self, step: int, *, stage: str = "", window: bool = True) -> list[Command]:
@@ -65,10 +69,10 @@ class Desk:
             return not stage
         if step < self.hold or not window:
             return False
-        waits_for = self._stage_of(command)
+        waits_for = self.stage_of(command)
         return waits_for == stage if waits_for or stage else True
 
-    def _stage_of(self, command: Command) -> str:
+    def stage_of(self, command: Command) -> str:
         """The stage whose boundary a set waits for; empty: none, it is live (or wrong, and refused at once)."""
         if command.kind != "set" or self._refusal(command):
             return ""
@@ -82,7 +86,7 @@ class Desk:
         for i in range(len(records) - 1, -1, -1):
             record = records[i]
             if record.kind == "set" and record.outcome == "applied":
-                if set(record.new) <= later:
+                if set(record.new) <= later and record.source != "replay":  # what had an effect once has it again
                     records[i] = dataclasses.replace(
                         record, outcome="superseded", reason="set again by a later command due at the same step"
                     )

@@ -14,6 +14,7 @@ from lightning.pytorch.loggers.logger import Logger as LightningLogger
 
 from workbench.journal.layout import KEPT_MODEL
 from workbench.signals import emit
+from workbench.steering.lightning_state import LightningState, follow_batch_size
 from workbench.steering.session import Session, Stopped, current
 from workbench.steering.user import open_session
 
@@ -62,6 +63,13 @@ class Steering(pl.Callback):
             self.session = open_session(self.config, experiment=self.experiment or f"my/{name}", **self.options)
         Steering.active = self
         self._wrap(pl_module)
+        inside = self.session.framework = LightningState(trainer, self.session.seed)
+        begin = self.session.beginning
+        self._batch = begin.first
+        if begin.loaded is not None:
+            begin.restore_config(self.session)
+            inside.load_state_dict(begin.loaded["framework"])
+        inside.place_loaders()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self.session is None:
@@ -73,8 +81,18 @@ class Steering(pl.Callback):
         self._epoch_over = False
         if self.session is not None:
             # Of the first epoch Lightning has made the loader's iterator before this hook, of all others it does after.
-            self.session.stage("epoch", trainer.current_epoch, open_to_commands=self._batch > 0)
-            _follow_batch_size(trainer)
+            self.session.stage(
+                "epoch",
+                trainer.current_epoch,
+                before=self._batch,
+                open_to_commands=self._batch > self.session.beginning.first,
+            )
+            if follow_batch_size(trainer) and self.steps is None:
+                epochs = (trainer.max_epochs or -1) - trainer.current_epoch
+                self.session.set_length(
+                    self._batch + int(trainer.num_training_batches) * epochs if epochs > 0 else None
+                )
+            self._inner.to_epoch(trainer.current_epoch)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -82,6 +100,8 @@ class Steering(pl.Callback):
         self._epoch_over = False
         self._inside = True
         if self.session is not None:
+            if self._batch == self.session.beginning.first:
+                self._inner.at_first_batch()
             self.session.boundary(self._batch, window=batch_idx % trainer.accumulate_grad_batches == 0)
 
     def on_train_batch_end(
@@ -109,6 +129,12 @@ class Steering(pl.Callback):
         if self._own and self.session is not None:
             self.session.fail(exception)
             self.session = None
+
+    @property
+    def _inner(self) -> LightningState:
+        assert self.session is not None
+        assert isinstance(self.session.framework, LightningState)
+        return self.session.framework
 
     def _wrap(self, module: pl.LightningModule) -> None:
         """Let `self.log` and `self.log_dict` of a training step be recorded on their way to Lightning."""
@@ -178,25 +204,6 @@ def _optimizers(trainer: pl.Trainer, config: Any) -> dict[str, Any]:
     return {**named, **schedules}
 
 
-def _follow_batch_size(trainer: pl.Trainer) -> None:
-    """Let the epoch have as many batches as its loader says now: a batch size may just have moved.
-
-    Lightning reads the length once; left alone, an epoch with smaller batches would end early and one with larger ones
-    would never see its last batch. The names are private, this is the one place that knows them.
-    """
-    loop = trainer.fit_loop
-    loader: Any = trainer.train_dataloader
-    if loop._combined_loader is None or not hasattr(loader, "__len__") or trainer.limit_train_batches != 1.0:
-        return
-    batches = len(loader)
-    if batches == loop.max_batches:
-        return
-    loop.max_batches = batches
-    loop._combined_loader.limits = [batches]
-    if isinstance(trainer.val_check_interval, float):
-        trainer.val_check_batch = max(1, int(batches * trainer.val_check_interval))
-
-
 def _length(trainer: pl.Trainer) -> int | None:
     """Training batches in all, if the Trainer can know."""
     batches = trainer.num_training_batches
@@ -209,7 +216,8 @@ def _length(trainer: pl.Trainer) -> int | None:
 
 def fit(module: pl.LightningModule, session: Session, steps: int) -> None:
     """Train a method's module under its session for `steps` batches; leaves quietly when the run is told to stop."""
-    steering = Steering(session=session, steps=steps)
+    rebuild = session.beginning.rebuild_at
+    steering = Steering(session=session, steps=steps if rebuild is None else max(steps, rebuild + 1))
     options: dict[str, Any] = {
         "max_epochs": -1,
         "accelerator": session.tree.get("run", {}).get("device", "cpu"),
@@ -224,7 +232,8 @@ def fit(module: pl.LightningModule, session: Session, steps: int) -> None:
     with contextlib.suppress(Stopped):
         trainer.fit(module)
     session.recorder.close_step(session.step, time.time())
-    keep_model(module, session)
+    if not session.rebuilding:
+        keep_model(module, session)
 
 
 def keep_model(module: pl.LightningModule, session: Session) -> None:

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,10 @@ WAKE_BYTES = 64 << 20
 _NUMBERS = (bool, int, float, np.number, np.bool_)
 _CONTROL = "\0"  # marks a control's value among the rows: for detectors, not for the journal
 
+_MARK = "\0mark"  # a row that is only a question to the flush thread
+
 Row = tuple[int, float, dict[str, Any]]
+Block = tuple[np.ndarray, np.ndarray, dict[str, Any]]
 
 
 class Recorder:
@@ -46,7 +49,10 @@ class Recorder:
         self._lock = threading.Lock()
         self._closing = False
         self._first = True
+        self._from = 0  # rows of earlier steps are not recorded
+        self._earlier: dict[str, dict[int, float]] = {}
         self._complained: set[str] = set()
+        self._untold: deque[str] = deque()
         self._thread = threading.Thread(target=self._run, name="workbench-flush", daemon=True)
         self._thread.start()
 
@@ -82,6 +88,17 @@ class Recorder:
         """Tell the detectors the values of controls from `step` on."""
         self._rows.append((step, time.time(), {_CONTROL + name: value for name, value in values.items()}))
 
+    def begin(self, record_from: int, earlier: dict[str, dict[int, float]], detectors: dict[str, Any] | None) -> None:
+        """Before the first step: what not to record, what to hold the values against, how the detectors stood."""
+        self._from, self._earlier = record_from, earlier
+        if detectors:
+            self._detectors.load_state_dict(detectors)
+
+    def mark(self, reached: Callable[[dict[str, Any]], None]) -> None:
+        """Call `reached` with the detectors' state, on the flush thread, once all that was handed over is written."""
+        self._rows.append((-1, 0.0, {_MARK: reached}))
+        self._wake.set()
+
     def close_step(self, step: int, now: float) -> None:
         """Hand over what was emitted since the last call as step `step`, recorded at `now` (seconds since epoch)."""
         row = self._row
@@ -89,7 +106,7 @@ class Recorder:
             return
         self._row = {}
         self._rows.append((step, now, row))
-        if self._first:
+        if self._first and step >= self._from:
             self._first = False
             self._wake.set()
         elif len(self._rows) >= WAKE_ROWS or self._bytes >= WAKE_BYTES:
@@ -104,13 +121,19 @@ class Recorder:
             self._write()
             self._writer.flush(full=full)
 
-    def close(self, last_step: int) -> None:
-        """Flush, let the detectors close what is open, end the thread."""
+    @property
+    def row(self) -> dict[str, Any]:
+        """What was emitted in the step that is open."""
+        return self._row
+
+    def close(self, last_step: int, *, ended: bool = True) -> None:
+        """Flush, let the detectors close what is open (if the run has `ended`), end the thread."""
         self._closing = True
         self._wake.set()
         self._thread.join()
         self.flush()
-        self._report(self._detectors.finish(last_step))
+        if ended:
+            self._report(self._detectors.finish(last_step))
 
     def _run(self) -> None:
         while not self._closing:
@@ -122,6 +145,8 @@ class Recorder:
                 self.complain(f"{error}" if isinstance(error, WorkbenchError) else f"Recording failed: {error!r}.")
             if self._writer.problem:
                 self.complain(self._writer.problem)
+            elif self._untold:
+                self._tell()
             self._drained.set()
 
     def complain(self, text: str) -> None:
@@ -129,17 +154,44 @@ class Recorder:
         if text in self._complained:
             return
         self._complained.add(text)
-        print(text, file=sys.stderr)
-        with contextlib.suppress(WorkbenchError):
-            self._writer.event("warning", {"text": text})
+        with contextlib.suppress(OSError):  # the log may lie on the disk that is full
+            print(text, file=sys.stderr, flush=True)
+        self._untold.append(text)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Say in the journal what could not be said there so far."""
+        with contextlib.suppress(IndexError):  # other threads may be at it too
+            while True:
+                text = self._untold.popleft()
+                try:
+                    self._writer.event("warning", {"text": text})
+                except WorkbenchError:
+                    self._untold.appendleft(text)
+                    return
 
     def _write(self) -> None:
         rows = [self._rows.popleft() for _ in range(len(self._rows))]
         self._bytes = 0
-        if not rows:
-            return
+        start = 0
+        for end, row in enumerate(rows):
+            if _MARK in row[2]:
+                self._write_rows(rows[start:end])
+                row[2][_MARK](self._detectors.state_dict())
+                start = end + 1
+        self._write_rows(rows[start:])
+
+    def _write_rows(self, rows: list[Row]) -> None:
+        quiet = next((i for i, row in enumerate(rows) if row[0] >= self._from), len(rows))
+        for part, recorded in ((rows[:quiet], False), (rows[quiet:], True)):
+            if part:
+                groups = list(_blocks(part))
+                if recorded:
+                    self._record(groups)
+                self._detect(groups, recorded)
+
+    def _record(self, groups: list[Block]) -> None:
         blocks: dict[str, list[int]] = {}
-        groups = list(_blocks(rows))
         for number, (_, _, columns) in enumerate(groups):
             for name in columns:
                 if not name.startswith(_CONTROL):
@@ -159,6 +211,26 @@ class Recorder:
                     self._write_others(name, steps, times, [v for p in parts for v in p])
             if scalars:
                 self._writer.append(steps, times, scalars)
+                if self._earlier:
+                    self._compare(steps, scalars)
+
+    def _compare(self, steps: np.ndarray, scalars: dict[str, np.ndarray]) -> None:
+        """Hold what is recorded a second time against the first; say the first difference, once."""
+        for name in self._earlier.keys() & scalars.keys():
+            earlier = self._earlier[name]
+            for step, value in zip(steps.tolist(), scalars[name].tolist(), strict=True):
+                before = earlier.pop(step, value)
+                if before != value and not (before != before and value != value):
+                    self._earlier = {}
+                    self.complain(
+                        f"Step {step:,} was trained again and is not the same: {name} is {value!r}, was {before!r}. "
+                        f"The training depends on something that is not registered, or on the machine."
+                    )
+                    return
+            if not earlier:
+                del self._earlier[name]
+
+    def _detect(self, groups: list[Block], recorded: bool) -> None:
         for steps, _, columns in groups:
             seen = {
                 n.removeprefix(_CONTROL): c
@@ -166,7 +238,9 @@ class Recorder:
                 if self._detectors.wants(n.removeprefix(_CONTROL))
             }
             for part, arrays in _stacked(steps, seen):
-                self._report(self._detectors.update_block(part, arrays))
+                found = self._detectors.update_block(part, arrays)
+                if recorded:
+                    self._report(found)
 
     def _write_others(self, name: str, steps: np.ndarray, times: np.ndarray, values: list[Any]) -> None:
         start = 0
@@ -219,7 +293,7 @@ def _numpy(tensor: Any) -> np.ndarray:
         return np.asarray(tensor.float().numpy())
 
 
-def _blocks(rows: list[Row]) -> Iterable[tuple[np.ndarray, np.ndarray, dict[str, Any]]]:
+def _blocks(rows: list[Row]) -> Iterable[Block]:
     """Runs of rows with the same names, as columns: scalars as float64 arrays, everything else as lists."""
     start = 0
     keys = tuple(rows[0][2])

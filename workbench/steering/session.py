@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
+import copy
 import dataclasses
 import os
-import threading
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from workbench import signals
-from workbench.cards import Control, NotAllowed, StoreError, controls_of
-from workbench.cards.controls import flat, put
-from workbench.journal import CommandRecord, Inbox, Reader, RunDir, RunLock, Writer
+from workbench.cards import NotAllowed, StoreError, controls_of
+from workbench.journal import Command, CommandRecord, Inbox, RunDir, RunLock, Writer
+from workbench.runs.run import Run
 from workbench.steering.commands import Desk
 from workbench.steering.failures import in_words
-from workbench.steering.randomness import Streams, seed_everything, unnoticed
+from workbench.steering.following import follow
+from workbench.steering.handles import Handles
+from workbench.steering.randomness import seed_everything
 from workbench.steering.recorder import Recorder
+from workbench.steering.travel import Beginning, Framework, exactness
+
+if TYPE_CHECKING:
+    from workbench.steering.rules import Rules
 
 POLL_SECONDS = 0.02
 _current: Session | None = None
@@ -34,7 +39,7 @@ def current() -> Session | None:
     return _current
 
 
-class Session:
+class Session(Handles):
     """One run being trained in this process. Use it as a context manager; see `SessionProtocol` for what methods call.
 
     Args:
@@ -44,6 +49,8 @@ class Session:
         detectors: run on the flush thread.
         probes: those declared by the card, with their cadence in steps (0: only when asked).
         meta: recorded in the journal.
+        lock: the run's lock, if this process holds it already.
+        known: whether the workbench builds the whole training from a card, so that nothing is out of its sight.
 
     Raises:
         NotAllowed: if another process holds the run, or this process already has a session.
@@ -58,30 +65,30 @@ class Session:
         detectors: tuple[Any, ...] = (),
         probes: Mapping[str, int] | None = None,
         meta: Mapping[str, Any] | None = None,
+        known: bool = False,
+        lock: RunLock | None = None,
     ) -> None:
-        self.rundir, self.config, self.tree = rundir, config, dict(tree)
-        self.seed = int(tree.get("seed", 0))
-        self.streams = Streams(self.seed)
+        self.rundir, self.config, self.tree, self.known = rundir, config, dict(tree), known
+        super().__init__(int(tree.get("seed", 0)))
         self.total: int | None = None
-        self.training: Any = None  # the torch side, made when something is registered
+        self.framework: Framework | None = None  # what trains inside, if it keeps state of its own
+        self.rules: Rules | None = None
+        self.rebuilding = False  # left at a fork's step, to be built anew
         self.stopping = False
         self.paused = False
+        self._given_lock = lock
         self._meta = dict(meta or {})
         self._detectors = detectors
-        self._actions: dict[str, Callable[[], None]] = {}
-        self._probes: dict[str, Callable[[], None]] = {}
+        self._spares = copy.deepcopy(detectors) if self.tree.get("rules") else ()  # for the rules, before any value
         self._cadences = dict(probes or {})
-        self._looks: list[tuple[str, int]] = []  # probes that are switched on
-        self._step = 0
         self._open = False  # whether a first step has begun
         self._inside = False  # between a boundary and the next: too late for commands of this step
-        self.watermark = 0  # number of the last recorded command that has taken effect
         self._budget: int | None = None  # steps still allowed by `step` commands
         self._polled = 0.0
         self._seen = 0
-        self._isolated = 0
+        self._traveling = True  # until the first new step
+        self.replayed: tuple[int, list[dict[str, Any]]] = -1, []  # step, and what commands re-applied there carried
         self._pid = os.getpid()
-        self._thread = threading.get_ident()
         self._finished = False
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -90,32 +97,37 @@ class Session:
         global _current
         if _current is not None and _current._pid == os.getpid():
             raise NotAllowed("This process already has a session; one process trains one run.")
-        self._lock = RunLock.acquire(self.rundir.lock)
+        self.lock = self._given_lock or RunLock.acquire(self.rundir.lock)
         try:
             self._begin()
         except BaseException:
-            self._lock.release()
+            self.lock.release()
             raise
         _current = self
         return self
 
     def _begin(self) -> None:
-        attempt = 1 + int(Reader(self.rundir).meta.get("attempt", -1)) if self.rundir.journal.exists() else 0
+        self.beginning = Beginning(Run(self.rundir, self.tree))
+        attempt = self.beginning.attempt
+        self.watermark = self.beginning.plan.watermark
         self.writer = Writer(self.rundir, {**self._meta, "attempt": attempt}, attempt=attempt)
-        self.writer.set_state("starting")
+        self.writer.set_state("starting", self.beginning.words())
+        for text in self.beginning.damaged:
+            self.writer.event("warning", {"text": text})
         self.inbox = Inbox(self.rundir)
         self.desk = Desk(
             controls=controls_of(self.config),
             config=self.config,
             veto=self._veto,
             attempt=attempt,
+            hold=self.beginning.hold,
+            alive_until=self.beginning.alive_until,
         )
         for name, every in self._cadences.items():
             self._declare_probe(name, every)
         self.recorder = Recorder(
             self.writer, self._detectors, seconds=float(self.tree.get("run", {}).get("flush_ms", 250)) / 1000
         )
-        self.recorder.controls(0, {n: v for n, v in flat(self.config).items() if n in self.desk.controls})
         self._publish_controls()
         self._ask_for_mirror()
         seed_everything(self.seed)
@@ -164,16 +176,26 @@ class Session:
         signals.listen(None)
         _current = None
         try:
-            self._expire()
-            if self.training is not None:
-                self.writer.set_meta("weights", self.training.weight_hashes())
-            self.recorder.close(self._step)
-            self.writer.close(state, message)
+            if self.keeper is not None:
+                self.keeper.close()
+            if not self.rebuilding:
+                self._expire(finished=state == "finished")
+                if self.training is not None:
+                    self.writer.set_meta("weights", self.training.weight_hashes())
+            self.recorder.close(self._step, ended=not self.rebuilding)
+            self.writer.close(None if self.rebuilding else state, message)
         finally:
-            self._lock.release()
+            if not self.rebuilding:  # or somebody would think it lost
+                self.lock.release()
 
-    def _expire(self) -> None:
-        self.desk.receive(self.inbox.after(self._seen), self._step + 1)
+    def _expire(self, *, finished: bool) -> None:
+        """Say of commands that nobody will take any more that they came too late.
+
+        Those for a certain step wait on when the run may still be resumed.
+        """
+        self.desk.receive(self._unseen(), self._step + 1)
+        if not finished:
+            self.desk.waiting = [c for c in self.desk.waiting if c.at_step is None or c.seq in self.desk.late]
         records = self.desk.decide(self.desk.waiting, self._step, paused=False)
         ended = [
             r
@@ -186,11 +208,6 @@ class Session:
 
     # -- steps --------------------------------------------------------------------------------------------------------
 
-    @property
-    def step(self) -> int:
-        """The step being trained: training batches started, from 0."""
-        return self._step
-
     def steps(self, total: int) -> Iterator[int]:
         """Steps 0 … total-1 of a plain loop; commands are applied, and pauses kept, between them.
 
@@ -199,7 +216,8 @@ class Session:
         if total < 1:
             raise NotAllowed(f"steps() needs at least 1 step; got {total}.")
         self.start(total)
-        for step in range(total):
+        rebuild = self.beginning.rebuild_at
+        for step in range(self.beginning.first, total if rebuild is None else max(total, rebuild + 1)):
             try:
                 self.boundary(step)
             except Stopped:
@@ -208,10 +226,37 @@ class Session:
         self.recorder.close_step(self._step, time.time())
 
     def start(self, total: int | None) -> None:
-        """Say that training begins, for `total` steps (None: unknown)."""
+        """Say that training begins, for `total` steps (None: unknown), from the state where it is to begin."""
+        begin = self.beginning
+        self.set_length(total)
+        begin.restore_config(self)
+        self._switch_probes()
+        begin.restore_objects(self)
+        self.recorder.begin(begin.record_from, begin.earlier, (begin.loaded or {}).get("detectors"))
+        values = {n: self.desk.value(n) for n in self.desk.controls}
+        self.recorder.controls(begin.first, values)
+        if declared := self.tree.get("rules"):
+            from workbench.steering.rules import Rules
+
+            self.rules = Rules(declared, self.desk.controls, self._spares, values)
+            if begin.loaded:
+                self.rules.load_state_dict(begin.loaded.get("rules") or {})
+        said = exactness(self)
+        self.writer.set_meta("exact", said)
+        if begin.differs:
+            self.writer.event("warning", {"text": said["text"]})
+        if begin.hold <= begin.first:
+            self.writer.set_state("running", step=begin.first)
+
+    def set_length(self, total: int | None) -> None:
+        """Say how many steps there are to train; None: unknown."""
         self.total = total
         self.writer.set_meta("steps", total)
-        self.writer.set_state("running", step=0)
+
+    def _tell_controls(self, step: int, values: dict[str, Any]) -> None:
+        self.recorder.controls(step, values)
+        if self.rules is not None:
+            self.rules.control_changed(step, values)
 
     def boundary(self, step: int, *, window: bool = True) -> None:
         """Everything that happens before step `step`; raises `Stopped` if the run is to end here.
@@ -220,18 +265,28 @@ class Session:
         """
         now = time.time()
         if self._open:
+            if self.rules:
+                self.rules.observe(self._step, self.recorder.row)
             self.recorder.close_step(self._step, now)
         self._open, self._inside = True, False
         self._step = step
         clock = time.monotonic()
+        if self._traveling:
+            self._travel(step)
+        if self.keeper is not None and self.keeper.due(step, clock) and step >= self.beginning.record_from:
+            self.save("periodic")
+        if self.rules:
+            follow(self, step)
         if clock - self._polled >= POLL_SECONDS:
             self._polled = clock
-            self._receive()
+            self.receive()
         if self.desk.waiting:
             self._apply(self.desk.due(step, window=window))
         if self.paused or self._budget == 0:
             self._wait()
         if self.stopping:
+            if self.keeper is not None and step > 0:
+                self.save("stop")
             raise Stopped
         if self._budget is not None:
             self._budget -= 1
@@ -240,32 +295,79 @@ class Session:
             if step % every == 0:
                 self._look(name)
 
-    def stage(self, name: str, index: int, *, open_to_commands: bool = True) -> None:
-        """Mark the boundary of a stage (epoch, task); controls declared for it take effect now.
+    def stage(self, name: str, index: int, *, before: int | None = None, open_to_commands: bool = True) -> None:
+        """Mark the boundary of a stage (epoch, task) before step `before` (default: the one that is open).
 
-        `open_to_commands` is False for a boundary at which it is too late to change them.
+        Controls declared for it take effect now; `open_to_commands` is False where it is too late to change them.
         """
-        self._note(self.writer.event, "stage", {"name": name, "index": index}, step=self._step)
+        step = self._step if before is None else before
+        if step >= self.beginning.record_from:
+            self.note(self.writer.event, "stage", {"name": name, "index": index}, step=step)
         if not open_to_commands:
             return
-        self._receive()
+        self._replay(step, name)
+        self.receive()
         if self.desk.waiting:
-            self._apply(self.desk.due(self._step, stage=name))
+            self._apply(self.desk.due(step, stage=name), step)
 
-    def _receive(self) -> None:
+    def _travel(self, step: int) -> None:
+        """On the way to the first new step: let the recorded commands of this one take effect again."""
+        begin = self.beginning
+        if step == begin.first:
+            begin.restore_rest(self)
+        self._replay(step)
+        if step < begin.hold:
+            return
+        if begin.forked:
+            self.save("fork", wait=begin.rebuild_at == step)
+            live = {n: self.desk.value(n) for n, c in self.desk.controls.items() if c.when != "launch"}
+            self.note(self.writer.set_meta, "values_at_fork", live)  # the parent may be deleted one day
+        if begin.rebuild_at == step:
+            self._leave_to_be_rebuilt()
+        if begin.hold > begin.first:
+            self.note(self.writer.set_state, "running", step=step)
+        self._traveling = False
+
+    def _leave_to_be_rebuilt(self) -> None:
+        if self.keeper is None or not self.keeper.has(self._step):
+            raise StoreError(
+                f"The state before step {self._step:,} could not be saved, and what this fork changes is decided at "
+                f"launch, so it cannot be built from it."
+            )
+        self.rebuilding = self.stopping = True
+        raise Stopped
+
+    def _replay(self, step: int, stage: str = "") -> None:
+        records = self.beginning.effects(step, stage, self.desk.stage_of)
+        self.replayed = step, [record.payload for record in records]
+        for record in records:
+            self._effect(record)
+            if self.beginning.resumed and record.id > self.watermark:
+                self.watermark = record.id
+
+    def look_at_once(self) -> None:
+        """Look for commands at this boundary, however short ago the last look was."""
+        self._polled = float("-inf")
+
+    def _unseen(self) -> list[Command]:
+        """Commands that came since the last look and were not decided by an earlier attempt."""
+        commands = self.inbox.after(self._seen)
+        if commands:
+            self._seen = commands[-1].seq
+        return [c for c in commands if c.seq not in self.beginning.decided]
+
+    def receive(self) -> None:
+        """Take in the commands that have come."""
         if self.inbox.changed():
-            commands = self.inbox.after(self._seen)
-            if commands:
-                self._seen = commands[-1].seq
-                self.desk.receive(commands, self._step + self._inside)
+            self.desk.receive(self._unseen(), self._step + self._inside)
 
-    def _apply(self, commands: list[Any]) -> None:
+    def _apply(self, commands: list[Any], step: int | None = None) -> None:
         if not commands:
             return
         halting = self.paused or self._budget is not None
-        records = self.desk.decide(commands, self._step, paused=halting)
+        records = self.desk.decide(commands, self._step if step is None else step, paused=halting)
         try:
-            self.writer.record_commands(records)
+            records = self.writer.record_commands(records)
         except StoreError as error:  # what is not on disk does not take effect; the commands wait for another try
             self.recorder.complain(str(error))
             self.desk.waiting[:0] = commands
@@ -273,14 +375,14 @@ class Session:
         for record in records:
             if record.outcome == "applied":
                 self._effect(record)
-            self.watermark = record.seq
+            self.watermark = record.id
 
     def _effect(self, record: CommandRecord) -> None:
         match record.kind:
             case "set":
                 for name, value in record.new.items():
                     self._put(name, value, record.old[name])
-                self.recorder.controls(self._step, dict(record.new))
+                self._tell_controls(record.step or self._step, dict(record.new))
             case "action":
                 self._actions[record.payload["name"]]()
             case "probe":
@@ -298,27 +400,15 @@ class Session:
             case "stop":
                 self.stopping = True
 
-    def _put(self, name: str, value: Any, old: Any) -> None:
-        if name in self.desk.beside:
-            self.desk.beside[name] = value
-            self._switch_probes()
-        else:
-            put(self.config, name, value)
-        if self.training is not None:
-            self.training.moved(name, value, old)
-
-    def _veto(self, name: str, value: Any) -> str | None:
-        return self.training.veto(name, value) if self.training is not None else None
-
     def _pause(self) -> None:
         if not self.paused:
             self.paused = True
-            self._note(self.writer.set_state, "paused", step=self._step)
+            self.note(self.writer.set_state, "paused", step=self._step)
 
     def _resume(self) -> None:
         if self.paused:
             self.paused = False
-            self._note(self.writer.set_state, "running", step=self._step)
+            self.note(self.writer.set_state, "running", step=self._step)
 
     def _wait(self) -> None:
         """Stand before the open step until resumed or stopped; every command works meanwhile."""
@@ -328,22 +418,16 @@ class Session:
         self.recorder.flush()
         while self.paused and not self.stopping:
             time.sleep(POLL_SECONDS)
-            self._receive()
+            self.receive()
             if self.desk.waiting:
                 self._apply(self.desk.due(self._step))
 
-    def _note(self, write: Callable[..., Any], *values: Any, **named: Any) -> None:
+    def note(self, write: Callable[..., Any], *values: Any, **named: Any) -> None:
         """Record something that training does not depend on: a full disk is said, and training goes on."""
         try:
             write(*values, **named)
         except StoreError as error:
             self.recorder.complain(str(error))
-
-    def _look(self, name: str) -> None:
-        look = self._probes.get(name)
-        if look is not None:
-            with self.isolated():
-                look()
 
     # -- what methods call --------------------------------------------------------------------------------------------
 
@@ -356,74 +440,3 @@ class Session:
             )
             return
         self.recorder.put(name, value)
-
-    def rng(self, name: str, *keys: int | str) -> Any:
-        """A NumPy generator = f(seed, name, keys); see `SessionProtocol.rng`."""
-        return self.streams.numpy(name, *keys)
-
-    def torch_rng(self, name: str, *keys: int | str, device: str = "cpu") -> Any:
-        """The torch twin of `rng`."""
-        return self.streams.torch(name, *keys, device=device)
-
-    @contextlib.contextmanager
-    def isolated(self, *modules: Any) -> Iterator[None]:
-        """Own random state, modules (default: all registered) in eval mode, buffers restored afterwards."""
-        if not modules and self.training is not None:
-            modules = tuple(self.training.modules.values())
-        with unnoticed(self.seed, self._step, modules):
-            yield
-
-    def register(self, **objects: Any) -> None:
-        """Objects to steer, to hash at the end and to checkpoint: anything with state_dict and load_state_dict.
-
-        Name optimizers ``optimizer`` (or the names under ``Config.optimizer``) and pass schedulers too, so that a
-        moved learning rate moves the schedule with it.
-        """
-        from workbench.steering.training import Training
-
-        if self.training is None:
-            self.training = Training()
-        self.training.register(objects)
-        implicit = self.training.implicit_controls(self.desk.controls)
-        self.desk.controls.update(implicit)
-        self.desk.beside.update({name: control.default for name, control in implicit.items()})
-        self._publish_controls()
-
-    def _publish_controls(self) -> None:
-        self.writer.set_meta("controls", {n: dataclasses.asdict(c) for n, c in self.desk.controls.items()})
-
-    def action(self, name: str, run: Callable[[], None]) -> None:
-        """What to do when the action `name` is pressed."""
-        self._actions[name] = run
-        self.desk.actions.add(name)
-
-    def probe(self, name: str, run: Callable[[], None]) -> None:
-        """What to do, isolated, when the probe `name` is asked for."""
-        self._probes[name] = run
-        if name not in self.desk.probes:
-            self._declare_probe(name, 0)
-            self._publish_controls()
-
-    def _declare_probe(self, name: str, every: int) -> None:
-        control = Control(
-            name=f"probes.{name}", kind="int", default=every, min=0, max=10**9, label=f"{name} every", unit="steps",
-            group="Probes", help="0: only when asked",
-        )  # fmt: skip
-        self.desk.probes.add(name)
-        self.desk.controls[control.name] = control
-        self.desk.beside[control.name] = every
-        self._switch_probes()
-
-    def _switch_probes(self) -> None:
-        cadences = ((name, self.desk.beside[f"probes.{name}"]) for name in sorted(self.desk.probes))
-        self._looks = [(name, every) for name, every in cadences if every]
-
-    def checkpoint(self) -> None:
-        """Save the state of everything registered, and all random state, now."""
-        from workbench.steering.checkpoints import save
-
-        if self.training is None:
-            self.writer.event("warning", {"text": "Nothing is registered, so there is nothing to checkpoint."})
-            return
-        self.recorder.flush()
-        save(self)

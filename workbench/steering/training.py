@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch.optim import Optimizer
 from torch.optim import lr_scheduler as schedulers
@@ -37,6 +39,8 @@ class Training:
                 self.optimizers[name] = thing
             elif isinstance(thing, schedulers.LRScheduler | schedulers.ReduceLROnPlateau):
                 self.schedulers[name] = thing
+            elif isinstance(thing, torch.Generator | np.random.Generator):
+                self.others[name] = _Generator(thing)
             elif hasattr(thing, "state_dict") and hasattr(thing, "load_state_dict"):
                 self.others[name] = thing
             else:
@@ -49,6 +53,21 @@ class Training:
         for kind in ("modules", "optimizers", "schedulers", "others"):
             for name, thing in getattr(self, kind).items():
                 yield f"{kind}/{name}", thing
+
+    def gradients(self) -> dict[str, torch.Tensor]:
+        """The gradients that stand, as they do inside an accumulation window, by parameter."""
+        return {name: p.grad for name, p in self._parameters() if p.grad is not None}
+
+    def restore_gradients(self, gradients: Mapping[str, torch.Tensor]) -> None:
+        """Put back what `gradients` returned, and take away what stands where nothing did."""
+        for name, p in self._parameters():
+            kept = gradients.get(name)
+            p.grad = None if kept is None else kept.to(p.device)
+
+    def _parameters(self) -> Iterator[tuple[str, torch.nn.Parameter]]:
+        for name, module in self.modules.items():
+            for key, parameter in module.named_parameters():
+                yield f"{name}.{key}", parameter
 
     def implicit_controls(self, declared: Mapping[str, Control]) -> dict[str, Control]:
         """Controls of optimizers whose configuration declares none, so that lr is live in every run."""
@@ -146,6 +165,24 @@ class Training:
                     setattr(schedule, key, [r * ratio for r in rate])
                 elif isinstance(rate, int | float):
                     setattr(schedule, key, rate * ratio)
+
+
+class _Generator:
+    """A random generator of the method's own, as something with a state_dict."""
+
+    def __init__(self, generator: torch.Generator | np.random.Generator) -> None:
+        self.generator = generator
+
+    def state_dict(self) -> dict[str, Any]:
+        if isinstance(self.generator, torch.Generator):
+            return {"torch": self.generator.get_state()}
+        return {"numpy": json.dumps(self.generator.bit_generator.state)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        if isinstance(self.generator, torch.Generator):
+            self.generator.set_state(state["torch"])
+        else:
+            self.generator.bit_generator.state = json.loads(state["numpy"])
 
 
 def _group_key(short: str) -> str:

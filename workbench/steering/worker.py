@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
 import importlib
 import logging
+import operator
 import os
 import sys
 import traceback
@@ -12,11 +15,12 @@ import warnings
 from typing import Any
 
 from workbench.cards import Card, WorkbenchError
-from workbench.journal import RunDir
+from workbench.journal import RunDir, RunLock
+from workbench.runs.claims.reuse import fingerprint
 from workbench.runs.compose import restored
+from workbench.runs.environment import environment
 from workbench.runs.run import Run
 from workbench.runs.store import Store
-from workbench.steering.environment import environment
 from workbench.steering.session import Session
 
 
@@ -26,14 +30,18 @@ def main(folder: str) -> int:
     _name_process(run.id)
     store = Store(run.dir.path.parent)
     try:
-        return _train(run)
+        status: int | RunLock = _train(run)
+        while isinstance(status, RunLock):  # it left at a fork's step to be built anew
+            status = _train(Run.open(run.dir), status)
+        return status
     finally:
         from workbench.runs.launch import start_queued
 
         start_queued(store)
 
 
-def _train(run: Run) -> int:
+def _train(run: Run, lock: RunLock | None = None) -> int | RunLock:
+    """Train; the exit status, or the run's lock if the run left to be built anew."""
     card = run.card
     if card is None:
         print(f"{run.experiment} is not installed here, so it cannot be trained.", file=sys.stderr)
@@ -44,22 +52,32 @@ def _train(run: Run) -> int:
             try:
                 with warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always")
-                    config = restored(card, run.config)
+                    config = restored(card, _tree(run))
                 said = [str(w.message) for w in caught]
-                session = stack.enter_context(_session(run, card, config))
+                session = stack.enter_context(_session(run, card, config, lock))
             except WorkbenchError as error:  # another worker holds the run, or its folder cannot be used
                 print(error, file=sys.stderr)
                 return 2
             for text in said:
                 session.writer.event("warning", {"text": text})
             train(session, card)
+        return session.lock if session.rebuilding else 0
     except Exception:  # noqa: BLE001 (the session has recorded it as the failure of the run)
         traceback.print_exc()
         return 1
-    return 0
 
 
-def _session(run: Run, card: Card, config: Any) -> Session:
+def _tree(run: Run) -> dict[str, Any]:
+    """The configuration to build from: until a fork's first state is saved, with what it changes as it was before."""
+    tree: dict[str, Any] = copy.deepcopy(run.config)
+    if not run.checkpoints:
+        for name, value in (tree.get("run", {}).get("before") or {}).items():
+            *parents, last = name.split(".")
+            functools.reduce(operator.getitem, parents, tree)[last] = value
+    return tree
+
+
+def _session(run: Run, card: Card, config: Any, lock: RunLock | None) -> Session:
     from workbench.detectors import load
 
     _threads(run)
@@ -67,6 +85,8 @@ def _session(run: Run, card: Card, config: Any) -> Session:
         run.dir,
         config,
         tree=run.config,
+        known=True,
+        lock=lock,
         detectors=tuple(load(card)),
         probes={p.name: p.every for p in card.probes},
         meta={
@@ -74,9 +94,16 @@ def _session(run: Run, card: Card, config: Any) -> Session:
             "seed": run.seed,
             "pid": os.getpid(),
             "environment": environment(),
+            "fingerprint": _fingerprint(run, card),
             "card": {"title": card.title, "signals": [s.name for s in card.signals]},
         },
     )
+
+
+def _fingerprint(run: Run, card: Card) -> str:
+    """What trains the run besides its configuration; of both, should it go on under other code or versions."""
+    now, before = fingerprint(card), run.reader.meta.get("fingerprint")
+    return now if before in (None, now) else f"{before}+{now}"
 
 
 def train(session: Session, card: Card) -> None:

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.cards.errors import WorkbenchError
+from workbench.journal import Notes, RunDir
 from workbench.journal.layout import KEPT_MODEL
 from workbench.runs import Run, Store
+from workbench.runs.lineage import origin
+from workbench.runs.remarks import remarks
 from workbench.tracking import describe, destination
 from workbench.tracking.model import convert
 from workbench.tracking.thinning import COMPONENT_POINTS, POINTS, Grid, onsets, thin
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _BATCH = 1_000  # MLflow's own limit of metrics a request
+_LEAST = 50  # of them, after failures
 _SPAN = 200_000  # steps read from a journal at a time
 _HELD = 20_000  # rows gathered before they are sent
 _COMPONENTS = 32  # longer vectors (histograms) are in the Parquet file alone
@@ -40,16 +44,26 @@ class Copy:
         self.run, self.store, self.client, self.uri = run, store, client, uri
         self._key = f"mirror {uri}"
         self.state: dict[str, Any] = {
-            "run_id": "", "plan": None, "series": {}, "controls": {}, "non_finite": {}, "artifacts": [], "done": "",
+            "run_id": "", "name": "", "plan": None, "series": {}, "controls": {}, "non_finite": {}, "artifacts": [],
+            "done": "", "said": {},
             **(run.notes.get(self._key) or {}),
         }  # fmt: skip
         self._tags: dict[str, str] | None = None
+        self._batch = _BATCH
         self.sent = 0
 
     @property
     def done(self) -> bool:
-        """Whether everything of an ended run has been sent, and it has not been taken up again."""
+        """Whether all of an ended run has been sent, with what people say of it, and it is not taken up again."""
+        return self._ended_and_sent and self.state["said"] == self._said()
+
+    @property
+    def _ended_and_sent(self) -> bool:
         return bool(self.state["done"]) and self.state["done"] == self.run.state
+
+    def _said(self) -> dict[str, Any]:
+        """What may change after a run's end: people's words, and where the copy of its origin is."""
+        return {**remarks(self.run), "origin": self._origin()}
 
     def sync(self) -> None:
         """Send what is new; when the run has ended, all of it. Raises whatever the other side raises."""
@@ -58,6 +72,12 @@ class Copy:
             return
         if not self.state["run_id"]:
             self._open()
+        said = self._said()
+        if self._ended_and_sent:
+            self._set_tags()
+            self.state["said"] = said
+            self._remember()
+            return
         if self.state["done"]:  # ended once, taken up again
             self.state.update(done="", artifacts=[])
             self.client.update_run(self.state["run_id"], status="RUNNING")
@@ -68,7 +88,7 @@ class Copy:
         if ended:
             self.client.set_terminated(self.state["run_id"], status=_STATUS[state], end_time=self._end())
             self._artifacts()
-            self.state["done"] = state
+            self.state.update(done=state, said=said)
             self._remember()
 
     def _remember(self) -> None:
@@ -79,19 +99,19 @@ class Copy:
     def _open(self) -> None:
         experiment = self._experiment()
         found = self.client.search_runs([experiment], f"tags.`workbench.run_id` = '{self.run.id}'", max_results=1)
+        name = describe.run_name(self.run)
         if found:
-            run_id = found[0].info.run_id
+            run_id, name = found[0].info.run_id, str(found[0].info.run_name)
         else:
             tags = {"workbench.run_id": self.run.id, **self._lineage()}
             start = self._start()
-            name = describe.run_name(self.run)
             run_id = self.client.create_run(experiment, start_time=start, tags=tags, run_name=name).info.run_id
         from mlflow.entities import Param
 
         params = [Param(name, value) for name, value in describe.params(self.run).items()]
         for at in range(0, len(params), 100):
             self.client.log_batch(run_id, params=params[at : at + 100])
-        self.state.update(run_id=run_id, plan=int(self.run.steps or 0))
+        self.state.update(run_id=run_id, name=name, plan=int(self.run.steps or 0))
         self._remember()
         address = {"run_id": run_id, "experiment_id": experiment, "uri": self.uri}
         self.run.notes.set("mlflow", address)
@@ -118,18 +138,21 @@ class Copy:
         return str(found.experiment_id)
 
     def _lineage(self) -> dict[str, str]:
-        """A fork is shown below the run it came from; arms that were started together share a tag instead.
+        """Forks and replays stand below the run they came from; arms that were started together share a tag instead.
 
         A parent made up for a group would be a row without curves that never trained, and would hide the true lineage;
         MLflow's table groups by the tag `workbench.group` with one click.
         """
-        if not self.run.parent:
-            return {}
-        try:
-            parent = destination.mlflow_run_id(self.store.run(self.run.parent))
-        except WorkbenchError:
-            return {}
-        return {"mlflow.parentRunId": parent} if parent else {}
+        above = self._origin()
+        return {"mlflow.parentRunId": above} if above else {}
+
+    def _origin(self) -> str:
+        """MLflow's id of the copy, in the same place, of the run that this one came from; empty: there is none."""
+        name = origin(self.run)
+        if not name:
+            return ""
+        copied = Notes(RunDir(self.store.path / name)).get(self._key) or {}
+        return str(copied.get("run_id") or "")
 
     def _start(self) -> int:
         events = self.run.reader.events()
@@ -233,9 +256,17 @@ class Copy:
     def _send(self, rows: list[Row]) -> None:
         from mlflow.entities import Metric
 
-        for at in range(0, len(rows), _BATCH):
-            self.client.log_batch(self.state["run_id"], metrics=[Metric(*row) for row in rows[at : at + _BATCH]])
-        self.sent += len(rows)
+        at = 0
+        while at < len(rows):
+            part = rows[at : at + self._batch]
+            try:
+                self.client.log_batch(self.state["run_id"], metrics=[Metric(*row) for row in part])
+            except Exception:  # a server too slow for so many would never get anywhere
+                self._batch = max(_LEAST, len(part) // 2)
+                raise
+            at += len(part)
+            self.sent += len(part)
+            self._batch = min(_BATCH, 2 * self._batch)
 
     # -- words and files ----------------------------------------------------------------------------------------------
 
@@ -244,12 +275,20 @@ class Copy:
 
         if self._tags is None:
             self._tags = dict(self.client.get_run(self.state["run_id"]).data.tags)
-        wanted = describe.tags(self.run, self.state["non_finite"])
+        wanted = describe.tags(self.run, self.state["non_finite"]) | self._lineage()
         new = {name: text for name, text in wanted.items() if self._tags.get(name) != text}
         items = [RunTag(name, text) for name, text in new.items()]
         for at in range(0, len(items), 100):
             self.client.log_batch(self.state["run_id"], tags=items[at : at + 100])
         self._tags.update(new)
+        for gone in [name for name in self._tags if name.startswith("workbench.") and name not in wanted]:
+            self.client.delete_tag(self.state["run_id"], gone)
+            del self._tags[gone]
+        name = describe.run_name(self.run)
+        if name != self.state["name"]:  # a name given in MLflow stays until the run gets one here
+            self.client.update_run(self.state["run_id"], name=name)
+            self.state["name"] = name
+            self._remember()
 
     def _artifacts(self) -> None:
         """Files of an ended run, each sent once; where a file cannot be made the reason stands in its place."""

@@ -13,9 +13,13 @@ from workbench.cards import Finding
 from workbench.cards.controls import flat
 from workbench.journal import CommandRecord
 from workbench.runs import Run
+from workbench.runs.remarks import remarks
 
 PARAM_LIMIT, TAG_LIMIT, KEY_LIMIT = 6_000, 5_000, 250
-_NOT_SCIENCE = ("tracking.", "run.name", "run.group", "run.parent", "run.flush_ms")
+_NOT_SCIENCE = (
+    "tracking.", "run.name", "run.group", "run.parent", "run.fork_", "run.replay_of", "run.before.", "run.command",
+    "run.cwd", "run.checkpoint_", "run.flush_ms",
+)  # fmt: skip
 _SHOWN = ("python", "device", "threads")  # of the environment; all of it is in an artifact
 _ROWS = 40  # of a table in the description; the artifacts hold all
 
@@ -37,8 +41,8 @@ def number(value: Any) -> float | None:
 
 
 def run_name(run: Run) -> str:
-    """Readable and different for every run: ``fast · seed 0 · k3f9``."""
-    return f"{run.label} · seed {run.seed} · {run.id.rsplit('-', 1)[-1]}"
+    """What somebody named it, else readable and different for every run: ``fast · seed 0 · k3f9``."""
+    return remarks(run)["name"] or f"{run.label} · seed {run.seed} · {run.id.rsplit('-', 1)[-1]}"
 
 
 def params(run: Run) -> dict[str, str]:
@@ -50,6 +54,7 @@ def params(run: Run) -> dict[str, str]:
 def tags(run: Run, non_finite: Mapping[str, str]) -> dict[str, str]:
     """Everything about the run that can be searched for, as tags; the description is one of them."""
     meta = run.reader.meta
+    said = remarks(run)
     found = {
         "workbench.run_id": run.id,
         "workbench.experiment": run.experiment,
@@ -58,6 +63,10 @@ def tags(run: Run, non_finite: Mapping[str, str]) -> dict[str, str]:
         "workbench.seed": str(run.seed),
         "workbench.group": run.group,
         "workbench.parent": run.parent,
+        "workbench.fork_step": "" if run.fork_step is None else str(run.fork_step),
+        "workbench.replay_of": run.replay_of,
+        "workbench.star": "true" if said["star"] else "",
+        "workbench.archived": "true" if said["archived"] else "",
         "workbench.state": run.state,
         "workbench.message": run.message,
         "workbench.step": str(run.step),
@@ -65,7 +74,7 @@ def tags(run: Run, non_finite: Mapping[str, str]) -> dict[str, str]:
         "mlflow.source.name": f"workbench run {run.experiment}",
         "mlflow.source.type": "LOCAL",
         "mlflow.user": _user(),
-        "mlflow.note.content": note(run),
+        "mlflow.note.content": short(f"{said['note']}\n\n{note(run)}".lstrip(), TAG_LIMIT),
     }
     environment = meta.get("environment") or {}
     for name, value in environment.items():

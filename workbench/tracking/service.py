@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from workbench.cards.errors import NotAllowed, WorkbenchError
-from workbench.journal import RunLock, is_held
+from workbench.journal import RunDir, RunLock, is_held
 from workbench.journal.lock import holder
 from workbench.runs import Run, Store
+from workbench.runs.housekeeping import DELETED
+from workbench.runs.lineage import origin
+from workbench.runs.remarks import stamp as noted
 from workbench.runs.spare import reap_later
 from workbench.tracking import destination
 
@@ -145,7 +148,7 @@ class Mirror:
         self.status = Status(running=True, pid=os.getpid(), uri=uri or destination.default_uri(store))
         self._clients: dict[str, Any] = {}
         self._copies: dict[str, Any] = {}
-        self._finished: set[str] = set()
+        self._finished: dict[str, str] = {}  # run id → stamp of its notes when all of it had been sent
         self._pause: dict[str, tuple[float, int]] = {}  # destination or run id → not before, failures in a row
 
     def serve(self) -> None:
@@ -170,43 +173,98 @@ class Mirror:
             if self.only is not None and run_id not in self.only:
                 continue
             if run_id in self._finished:
-                if not is_held(self.store.path / run_id / "worker.lock"):
+                folder = self.store.path / run_id
+                if not is_held(folder / "worker.lock") and noted(folder) == self._finished[run_id]:
                     continue
-                self._finished.discard(run_id)  # taken up again
+                del self._finished[run_id]  # taken up again, named, starred …
                 self._copies.pop(run_id, None)
             active |= self._look(run_id)
+        if self.only is None:
+            self._delete()
         self._say()
         return active
 
-    def _look(self, run_id: str) -> bool:
+    def _look(self, run_id: str, *, origins: bool = True) -> bool:
         try:
             run = self._copies[run_id].run if run_id in self._copies else self.store.run(run_id)
             if not (run.config.get("tracking") or {}).get("mlflow", True):
-                self._finished.add(run_id)
+                self._finished[run_id] = noted(run.dir.path)
                 return False
             state, uri = run.state, self.uri or destination.uri_of(run, self.store)
         except WorkbenchError as error:
             self.status.errors[run_id] = str(error)
             return False
         ended = run.ended
+        if origins and run_id not in self._copies:
+            self._origins(run)
         if state not in ("queued", "starting") and self._due(uri) and self._due(run_id):
             self._try(run_id, run, uri)
         copy = self._copies.get(run_id)
+        words = noted(run.dir.path)
         if ended and copy is not None and copy.done:
-            self._finished.add(run_id)
+            self._finished[run_id] = words
             self._copies.pop(run_id).run.reader.close()
         elif ended:
             self.status.behind += 1
         return not ended
 
+    def _origins(self, run: Run) -> None:
+        """Copy the runs that this one came from first, the oldest before all, so that it can stand below them."""
+        waiting: list[str] = []
+        above = origin(run)
+        while above and above not in (*waiting, *self._copies, *self._finished):
+            folder = RunDir(self.store.path / above)
+            if (self.only is not None and above not in self.only) or not folder.config.exists():
+                break
+            waiting.append(above)
+            try:
+                above = origin(Run.open(folder))
+            except WorkbenchError:
+                break
+        for run_id in reversed(waiting):
+            self._look(run_id, origins=False)
+
+    def _delete(self) -> None:
+        """Mark the copies of deleted runs as deleted; what cannot be reached now waits for the next round."""
+        for word in sorted((self.store.path / DELETED).glob("*.json")):
+            left = False
+            for place, copy in json.loads(word.read_text()).items():
+                uri = place.removeprefix("mirror ")
+                if uri == place or not copy.get("run_id"):
+                    continue
+                left |= not (self._due(uri) and self._deleted(uri, str(copy["run_id"])))
+            if left:
+                self.status.behind += 1
+            else:
+                word.unlink()
+
+    def _deleted(self, uri: str, mlflow_id: str) -> bool:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            client = self._client(uri)
+            if client.get_run(mlflow_id).info.lifecycle_stage != "deleted":
+                client.delete_run(mlflow_id)
+        except Exception as error:  # noqa: BLE001 (whatever a server, a proxy or a database may raise; it is told)
+            if isinstance(error, MlflowException) and error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return True
+            self._postpone(uri)
+            self.status.error = destination.in_words(error)
+            return False
+        return True
+
+    def _client(self, uri: str) -> Any:
+        if uri not in self._clients:
+            self._clients[uri] = destination.connect(uri)
+        return self._clients[uri]
+
     def _try(self, run_id: str, run: Run, uri: str) -> None:
         from workbench.tracking.copying import Copy
 
         try:
-            if uri not in self._clients:
-                self._clients[uri] = destination.connect(uri)
+            client = self._client(uri)
             if run_id not in self._copies:
-                self._copies[run_id] = Copy(run, self.store, self._clients[uri], uri)
+                self._copies[run_id] = Copy(run, self.store, client, uri)
             copy = self._copies[run_id]
             before = copy.sent
             copy.sync()

@@ -42,6 +42,7 @@ const CHARTS = [
   chart("schedules", "Radius and learning rate", "line", { subtitle: "ε (line), learning rate (right)" }),
   chart("losses", "Loss", "line", { scale: "log" }),
   chart("margins", "Certified margins", "histogram", { unit: "logit", subtitle: "certified right of 0" }),
+  chart("front", "Clean against certified error", "scatter", { unit: "%", subtitle: "one dot a run" }),
   chart("pictures", "Probe images", "image", { per_run: true }),
 ];
 const noise = (i: number, k: number): number => Math.sin(i * 12.9898 + k * 78.233) * 43758.5453 % 1;
@@ -53,7 +54,20 @@ export interface FakeOptions {
   crowd: boolean;
   fail: boolean;
   speed: number;
+  fork: boolean;
+  exact: boolean;
 }
+
+interface Child {
+  id: string;
+  kind: "fork" | "replay";
+  parent: string;
+  step: number;
+  values: Values;
+  begun: number;
+}
+
+const rootOf = (id: string): string => id.replace(/[~=].*$/, "");
 
 export class FakeTransport implements Transport {
   private cb: (message: unknown, buffers: ArrayBufferView[]) => void = () => undefined;
@@ -70,6 +84,8 @@ export class FakeTransport implements Transport {
   private interventions: Intervention[] = [];
   private timer: ReturnType<typeof setInterval>;
   private silent = false;
+  private children: Child[] = [];
+  private notes: Record<string, Partial<Run>> = {};
 
   constructor(private options: FakeOptions) {
     this.step = options.step;
@@ -79,6 +95,7 @@ export class FakeTransport implements Transport {
       this.did(870, { epsilon: 0.08 }, { epsilon: 0.1 });
       this.did(1870, { epsilon: 0.1 }, { epsilon: 0.12 });
       this.values["epsilon"] = 0.12;
+      if (options.fork) this.branch("fast", 1500, { epsilon: 0.02 }, "fork", -1e9);
       if (options.crowd) for (let i = 0; i < 12; i++) this.did(1200 + i * 9, { tolerance: 0.5 }, { tolerance: 0.5 + i / 100 });
     }
     this.timer = setInterval(() => {
@@ -89,6 +106,18 @@ export class FakeTransport implements Transport {
 
   private did(step: number, old: Values, now: Values, outcome: Intervention["outcome"] = "applied", reason = "", run?: string, seq?: number): void {
     for (const arm of run ? [run] : this.arms) this.interventions.push({ run: arm, seq: seq ?? this.seq++, kind: "set", old, new: now, step, at_step: null, outcome, reason, source: "panel", time: Date.now() / 1000 });
+  }
+
+  private branch(parent: string, step: number, values: Values, kind: Child["kind"], begun = Date.now()): Child {
+    const child = { id: `${parent}${kind === "fork" ? "~" : "="}${String(this.children.length + 1)}`, kind, parent, step, values, begun };
+    this.children.push(child);
+    if (Object.keys(values).length) this.interventions.push({ run: child.id, seq: this.seq++, kind: "set", old: Object.fromEntries(Object.keys(values).map((k) => [k, this.values[k] ?? null])), new: values, step, at_step: step, outcome: "applied", reason: "", source: "fork", time: Date.now() / 1000 });
+    return child;
+  }
+
+  private ids(): string[] {
+    const under = (id: string): string[] => [id, ...this.children.filter((c) => c.parent === id).flatMap((c) => under(c.id))];
+    return this.arms.flatMap(under);
   }
 
   onMessage(cb: (message: unknown, buffers: ArrayBufferView[]) => void): void {
@@ -148,6 +177,28 @@ export class FakeTransport implements Transport {
       this.state = { pause: "paused", resume: "running", stop: "stopped" }[op];
       reply({ commands: {} });
       this.frame();
+    } else if (op === "fork" && (args["step"] as number) === 13) this.post({ type: "reply", id, ok: false, error: "epsilon must lie between 0 and 0.4; got 7." });
+    else if (op === "fork") reply({ run: this.branch(args["run"] as string, args["step"] as number, args["values"] as Values, "fork").id });
+    else if (op === "replay") reply({ run: this.branch(args["run"] as string, 0, {}, "replay").id });
+    else if (op === "restart") {
+      this.state = "running";
+      reply({ runs: [] });
+    } else if (op === "note") {
+      this.notes[args["run"] as string] = { ...this.notes[args["run"] as string], ...(args as Partial<Run>) };
+      reply({});
+    } else if (op === "delete") {
+      this.children = this.children.filter((c) => c.id !== args["run"]);
+      this.arms = this.arms.filter((a) => a !== args["run"]);
+      reply({});
+    } else if (op === "compare") {
+      const step = this.children.find((c) => c.id === args["b"])?.step ?? 0;
+      setTimeout(() => { reply({
+        a: args["a"], b: args["b"], aligned_at: step,
+        config: { differing: [["epsilon", 0.1, 0.02], ["init", "ibp", "default"]], identical: CONTROLS.filter((c) => c.name !== "epsilon").map((c) => [c.name, c.default]) },
+        interventions: { a_only: [{ step: 1870, kind: "set", new: { epsilon: 0.12 } }], b_only: [{ step, kind: "set", new: { epsilon: 0.02 } }], both: [{ step: 870, kind: "set", new: { epsilon: 0.1 } }] },
+        first_difference: { signal: "loss", step: step + 1, a: 2.1834412, b: 2.1834391 },
+        text: `Not identical: loss first differs at step ${String(step + 1)} (2.1834412 and 2.1834391).`,
+      }); }, 300);
     } else if (op === "runs") reply({ runs: this.arms.map((a, i) => ({ id: a, arm: a, label: a, state: this.state, started: Date.now() / 1000 - 300 - i, group: "g", steps: 4700, step: this.step, seed: 3 })) });
     else if (op === "mlflow") reply({ url: null, command: "mlflow ui --backend-store-uri sqlite:///.workbench/mlflow.db" });
     else if (op === "figure") reply({ html: "<h1>figure</h1>" });
@@ -181,11 +232,18 @@ export class FakeTransport implements Transport {
     };
     const charts = Object.keys(this.wishes).map((id) => this.chart(id, put));
     const step = this.step;
-    const runs: Run[] = this.arms.map((arm) => ({
-      id: arm, arm, label: ARMS.find((a) => a.name === arm)?.label ?? arm, color: ARMS.findIndex((a) => a.name === arm), state: this.options.fail && arm === "vanilla_bn" ? "failed" : step >= 4700 ? "finished" : this.state,
-      message: this.options.fail && arm === "vanilla_bn" ? "RuntimeError: the loss is not finite at step 2,101 (probability tensor contains inf)" : "", step, steps: 4700, rate: 38.2, eta_s: (4700 - step) / 38.2, seed: 3, preset: "tour", started: 0,
-      exact: { ok: true, text: "replays bit for bit" }, values: this.values, pending: [], launch: this.values,
-    }));
+    const runs: Run[] = this.ids().map((id) => {
+      const arm = rootOf(id);
+      const child = this.children.find((c) => c.id === id);
+      const young = child != null && Date.now() - child.begun < 2500;
+      const name = this.notes[id]?.name ?? "";
+      return {
+        id, arm, label: name || (child?.kind === "fork" ? `fork at ${child.step.toLocaleString("en-US")}` : child ? `replay of ${child.parent}` : (ARMS.find((a) => a.name === arm)?.label ?? arm)), color: this.colorOf(id), state: young ? "starting" : this.options.fail && id === "vanilla_bn" ? "failed" : step >= 4700 ? "finished" : this.state,
+        message: young ? `replaying steps ${String(child.step - 90)} to ${String(child.step)} …` : this.options.fail && id === "vanilla_bn" ? "RuntimeError: the loss is not finite at step 2,101 (probability tensor contains inf)" : "", step: young ? child.step - 1 : step, steps: 4700, rate: 38.2, eta_s: (4700 - step) / 38.2, seed: 3, preset: "tour", started: 0,
+        exact: this.options.exact ? { ok: true, text: "replays bit for bit" } : { ok: false, text: "replays may differ: the data loader's workers keep no state" }, values: { ...this.values, ...child?.values }, pending: [], launch: this.values,
+        kind: child?.kind ?? "", parent: child?.parent ?? "", fork_step: child?.kind === "fork" ? child.step : null, star: false, note: "", archived: false, disk: 34.2e6, ...this.notes[id], name,
+      };
+    });
     const findings: Finding[] = this.arms.includes("vanilla_bn") && step > 120 ? [
       { run: "vanilla_bn", key: "a", id: "exploded_bounds", title: "exploded bounds", first: 120, last: Math.min(step, 910), severity: "serious", sentence: "The last hidden layer's bounds are 8.7×10⁴ times as wide as the first's.", remedy: "Try the IBP initialisation with batch norm on every layer, or a longer ramp.", signals: [], charts: ["bound_width", "errors"] },
       ...(step > 1640 ? [{ run: "vanilla_bn", key: "b", id: "inactive_units", title: "inactive units", first: 1640, last: null, severity: "warning", sentence: "83 % of the units of layer 4 can never fire inside the box.", remedy: "Try batch norm on every layer or the ReLU term.", signals: [], charts: ["relus"] }] : []),
@@ -194,6 +252,10 @@ export class FakeTransport implements Transport {
     this.n += 1;
     const head: Omit<Frame, "view"> = { type: "frame", n: this.n, full: true, full_n: this.n, at: this.at, time: Date.now() / 1000, runs, charts, findings, interventions: this.interventions, log, notice: null };
     this.post(head, Float32Array.from(parts.flat()));
+  }
+
+  private colorOf(run: string): number {
+    return run === rootOf(run) ? ARMS.findIndex((a) => a.name === run) : this.ids().indexOf(run) + 2;
   }
 
   private chart(id: string, put: (v: number[]) => Slot): ChartData {
@@ -208,20 +270,21 @@ export class FakeTransport implements Transport {
     }
     const head = { id, version: this.n, empty: xs.length ? null : "Waiting for the first value of loss.", xdomain: [lo, hi] as [number, number], ydomain: null, scale: spec?.scale ?? "linear", unit: spec?.unit ?? "", references: [] };
     const series = (run: string, label: string, f: (s: number, i: number) => number, more: Partial<LineSeries> = {}, spread = 0): LineSeries => {
-      const mean = xs.map(f);
+      const child = this.children.find((c) => c.id === run);
+      const mean = xs.map((x, i) => !child ? f(x, i) : x < child.step ? NaN : f(x, i) * (child.kind === "fork" ? 0.75 + 0.25 * Math.exp((child.step - x) / 300) : 1));
       const wide = spread > 0 ? mean.map((v, i) => v * spread * (1 + Math.abs(noise(i, 3)))) : null;
-      return { key: `${run}:${label}:${String(more.shade ?? 1)}`, run, label, signal: label, color: { run: ARMS.findIndex((a) => a.name === run) }, shade: 1, dash: false, axis: "left", mean: put(mean), lo: wide && put(mean.map((v, i) => v - (wide[i] ?? 0))), hi: wide && put(mean.map((v, i) => v + (wide[i] ?? 0))), gaps: mean.some((v) => !Number.isFinite(v)), nonfinite: [], ...more };
+      return { key: `${run}:${label}:${String(more.shade ?? 1)}`, run, label, signal: label, color: { run: this.colorOf(run) }, shade: 1, dash: false, axis: "left", mean: put(mean), lo: wide && put(mean.map((v, i) => v - (wide[i] ?? 0))), hi: wide && put(mean.map((v, i) => v + (wide[i] ?? 0))), gaps: mean.some((v) => !Number.isFinite(v)), nonfinite: [], ...more };
     };
     const lines = (kind: "line" | "area", all: LineSeries[], bands: { lo: string; hi: string; run: string }[] = [], more: object = {}): ChartData => ({ ...head, kind, x: { at: put(xs.map((x) => x - lo)), base: lo }, series: all, bands, ...more });
-    const each = <T>(f: (arm: string, k: number) => T[]): T[] => this.arms.flatMap((a, k) => f(a, k));
+    const each = <T>(f: (arm: string, k: number) => T[]): T[] => this.ids().flatMap((a, k) => f(a, k));
     if (id.startsWith("errors")) {
       const all = each((a, k) => [
-        series(a, "certified", (s, i) => (a === "fast" ? 24 + 70 * Math.exp(-s / 1900) : 60 + 38 * Math.exp(-s / 2600)) + noise(i, k), {}, 0.012),
-        series(a, "clean", (s, i) => (a === "fast" ? 18 + 42 * Math.exp(-s / 900) : 45 + 30 * Math.exp(-s / 1200)) + noise(i, k + 4), { dash: true }),
+        series(a, "certified", (s, i) => (rootOf(a) === "fast" ? 24 + 70 * Math.exp(-s / 1900) : 60 + 38 * Math.exp(-s / 2600)) + noise(i, k), {}, 0.012),
+        series(a, "clean", (s, i) => (rootOf(a) === "fast" ? 18 + 42 * Math.exp(-s / 900) : 45 + 30 * Math.exp(-s / 1200)) + noise(i, k + 4), { dash: true }),
       ]);
       return lines("line", all, this.arms.map((a) => ({ lo: `${a}:clean:1`, hi: `${a}:certified:1`, run: a })), { ydomain: [0, 100], references: [{ value: 90, label: "constant guess" }] });
     }
-    const wide = (a: string, l: number, s: number, i: number): number => Math.exp((a === "fast" ? -2 + l * 0.1 : -1.5 + l * 1.4 * Math.exp(-s / 2500)) + noise(i, l) * 0.16);
+    const wide = (a: string, l: number, s: number, i: number): number => Math.exp((rootOf(a) === "fast" ? -2 + l * 0.1 : -1.5 + l * 1.4 * Math.exp(-s / 2500)) + noise(i, l) * 0.16);
     if (id === "bound_width") return lines("line", each((a) => LAYERS.map((_, l) => series(a, LAYERS[l] ?? "", (s, i) => wide(a, l, s, i), { shade: (l + 1) / 7 }))), [], { references: [{ value: 0.1, label: "input" }] });
     if (id === "bound_now") return { ...head, kind: "bars", step: this.step, labels: LAYERS, series: this.arms.map((a, k) => ({ key: a, run: a, label: a, color: { run: k }, values: put(LAYERS.map((_, l) => wide(a, l, this.at ?? this.step, 1))) })) };
     if (id === "width_map") return { ...head, kind: "heatmap", rows: LAYERS, x: { at: put(xs), base: 0 }, values: put(LAYERS.flatMap((_, l) => xs.map((s, i) => Math.log10(wide("vanilla_bn", l, s, i))))), vdomain: [-1, 4] };
@@ -232,8 +295,15 @@ export class FakeTransport implements Transport {
       return lines("area", [series(run, "active", act, { color: { token: "blue" } }), series(run, "unstable", uns, { color: { token: "ink2" } }), series(run, "inactive", (s) => 1 - act(s) - uns(s), { color: { token: "orange" } })], [], { ydomain: [0, 1], component: wish?.component ?? 6, run });
     }
     if (id === "schedules") return lines("line", each((a) => [series(a, "ε", (s) => (s < 2000 ? (s / 2000) * 0.1 : s < 2600 ? 0.1 : 0.12)), series(a, "learning rate", (s) => (s < 3000 ? 5e-4 : 1e-4), { axis: "right", dash: true })]));
-    if (id === "losses") return lines("line", each((a, k) => [series(a, "robust loss", (s, i) => (a === "fast" ? 1.2 : 2.4) * (1 + 30 * Math.exp(-s / 300)) * (1 + 0.1 * noise(i, k)), {}, 0.12), series(a, "clean", (s, i) => (a === "vanilla_bn" && s > 2000 && s < 2300 ? Infinity : i % 3 ? NaN : 0.4 + 2 * Math.exp(-s / 700)), { dash: true, nonfinite: a === "vanilla_bn" ? [2001, 2050, 2101, 2200] : [] })]), [], { references: [{ value: 2.302585, label: "ln 10: a constant guess" }] });
+    if (id === "losses") return lines("line", each((a, k) => [series(a, "robust loss", (s, i) => (rootOf(a) === "fast" ? 1.2 : 2.4) * (1 + 30 * Math.exp(-s / 300)) * (1 + 0.1 * noise(i, k)), {}, 0.12), series(a, "clean", (s, i) => (a === "vanilla_bn" && s > 2000 && s < 2300 ? Infinity : i % 3 ? NaN : 0.4 + 2 * Math.exp(-s / 700)), { dash: true, nonfinite: a === "vanilla_bn" ? [2001, 2050, 2101, 2200] : [] })]), [], { references: [{ value: 2.302585, label: "ln 10: a constant guess" }] });
     if (id === "margins") return { ...head, kind: "histogram", step: this.step, edges: [-10, 10, 40], series: this.arms.map((a, k) => ({ key: a, run: a, label: a, color: { run: k }, counts: put(Array.from({ length: 40 }, (_, i) => Math.round(60 * Math.exp(-((i - (k ? 12 : 22)) ** 2) / 40)))) })) };
+    if (id === "front") {
+      const end = this.at ?? this.step;
+      const [clean, certified] = [(a: string, s: number) => (rootOf(a) === "fast" ? 18 + 42 * Math.exp(-s / 900) : 45 + 30 * Math.exp(-s / 1200)), (a: string, s: number) => (rootOf(a) === "fast" ? 24 + 70 * Math.exp(-s / 1900) : 60 + 38 * Math.exp(-s / 2600))];
+      const way = xs.filter((s, i) => i % 6 === 0 && s <= end).concat(end);
+      return { ...head, kind: "scatter", step: end, ydomain: [0, 100], references: [{ value: 90, label: "constant guess" }], xlabel: "test clean err", xunit: "%", ylabel: "test certified err", yunit: "%",
+        series: this.ids().map((a) => ({ key: a, run: a, label: ARMS.find((m) => m.name === a)?.label ?? a, color: { run: this.colorOf(a) }, x: put([clean(a, end)]), y: put([certified(a, end)]), step: end, labels: [], apart: "", path_x: put(way.map((s) => clean(a, s))), path_y: put(way.map((s) => certified(a, s))) })) };
+    }
     return { ...head, kind: "image", step: this.step, run: this.arms[0] ?? null, images: Array.from({ length: 8 }, (_, k) => ({ label: `probe ${String(k + 1)}`, caption: k % 3 ? "certified" : "not certified", width: 28, height: 28, channels: 1, data: put(Array.from({ length: 784 }, (__, p) => Math.max(0, Math.min(1, 0.5 + 0.5 * Math.sin((p % 28) / (2 + k)) * Math.cos(Math.floor(p / 28) / 4))))) })) };
   }
 }

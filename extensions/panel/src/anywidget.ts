@@ -1,5 +1,5 @@
 /** The panel in a notebook: anywidget's custom messages as transport. */
-import { mount } from "./app";
+import { mount } from "./mount";
 import type { Transport } from "./transport";
 
 interface Model {

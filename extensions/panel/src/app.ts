@@ -1,19 +1,25 @@
 /** The panel: one experiment's controls, charts and records, over any transport. */
 import type { Scene } from "./charts/plot";
+import { Alerts } from "./alerts";
 import { Client, type Link } from "./client";
-import { attribute, h, rebuilt, text } from "./dom";
+import { CompareTab } from "./compare";
+import { h, text } from "./dom";
 import { Drawer, recordTabs } from "./drawer";
-import { bare } from "./format";
+import { explore } from "./explore";
+import { inWords } from "./format";
 import { Grid } from "./grid";
-import { ACTIVE, type ChartWish, type Control, type Finding, type Frame, type Intervention, type Run, type Spec, type Value, type Values } from "./protocol";
+import { Header } from "./header";
+import { ACTIVE, type Control, type Finding, type Frame, type Report, type Run, type Spec, type Value, type Values } from "./protocol";
 import { Sidebar, startValue } from "./sidebar";
 import { StartForm } from "./start";
 import css from "./style.css";
 import uplotCss from "uplot/dist/uPlot.min.css";
 import { currentTheme, FONT_CSS, watchTheme } from "./theme";
 import { Timeline } from "./timeline";
-import { Header, Toolbar } from "./toolbar";
+import { Toolbar } from "./toolbar";
 import type { Transport } from "./transport";
+import { Travel } from "./travel";
+import travelCss from "./travel.css";
 
 export interface Options {
   /** Show only this chart. */
@@ -38,7 +44,7 @@ export class App {
   private panel = h("div.panel");
   private themeStyle = h("style");
   private cover = h("div.cover", { role: "alert", hidden: true });
-  private alerts = h("div.alerts", { role: "alert" });
+  private alerts = new Alerts();
   private client: Client;
   private grid: Grid;
   private header: Header | null = null;
@@ -47,6 +53,8 @@ export class App {
   private form: StartForm | null = null;
   private timeline: Timeline | null = null;
   private drawer: Drawer | null = null;
+  private compare: CompareTab | null = null;
+  private travel: Travel;
   private main = h("div.work");
   private stage = h("div.view");
   private scene: Scene;
@@ -55,7 +63,6 @@ export class App {
   private busy = false;
   private known: string | null = null;
   private onScreen = true;
-  private notice = "";
   private cleanups: (() => void)[] = [];
   private lookTimer: ReturnType<typeof setTimeout> | null = null;
 
@@ -65,18 +72,27 @@ export class App {
   ) {
     this.root = this.host.attachShadow({ mode: "open" });
     const sheet = h("style");
-    sheet.textContent = uplotCss + FONT_CSS + css;
+    sheet.textContent = uplotCss + FONT_CSS + travelCss + css;
     this.root.append(sheet, this.themeStyle, this.panel);
     this.scene = {
-      theme: currentTheme(), runs: [], hidden: new Set(), findings: [], interventions: [], range: null, at: null,
+      theme: currentTheme(), runs: [], hidden: new Set(), findings: [], interventions: [], range: null, at: null, quiet: false,
       syncKey: `workbench-${String(++serial)}`, hotFinding: null,
       zoom: (range) => { this.zoom(range); },
-      describe: (item) => this.describe(item),
+      describe: (item) => inWords(item, this.client.spec?.controls ?? []),
+      pick: (pick) => { this.travel.pick(pick); },
     };
     this.themeStyle.textContent = this.scene.theme.css();
-    this.grid = new Grid(this.scene, () => { this.look(); }, (chart, wish) => { void this.explore(chart, wish); });
+    this.grid = new Grid(this.scene, () => { this.look(); }, (chart, wish) => { void explore(chart, wish, this.scene, (args) => this.ask("figure", args), (sentence) => { this.alerts.say(sentence); }); });
     this.grid.onRound = () => { this.host.dataset["rounds"] = String(this.grid.rounds); };
     this.panel.append(h("div.connecting", null, "Connecting…"));
+    this.travel = new Travel(this.scene, this.panel, {
+      request: (op, args) => this.client.request(op, args),
+      controls: () => this.client.spec?.controls ?? [],
+      show: (step) => { this.showStep(step); },
+      selected: () => this.selected(),
+      say: (sentence) => { this.alerts.say(sentence); },
+      compare: (a, b) => { this.compareRuns(a, b); },
+    });
     this.client = new Client(transport);
     this.client.onSpec = (spec) => { this.build(spec); };
     this.client.onFrame = (frame) => { this.update(frame); };
@@ -108,7 +124,7 @@ export class App {
     this.grid.build(spec.charts, chart);
     if (chart) {
       this.panel.className = "panel single";
-      this.panel.replaceChildren(this.cover, this.grid.element);
+      this.panel.replaceChildren(this.cover, this.grid.element, ...this.travel.elements);
       if (!spec.charts.some((c) => c.id === chart)) this.panel.append(h("div.connecting", null, `${spec.experiment.title} has no chart “${chart}”; it has ${spec.charts.map((c) => c.id).join(", ")}.`));
       return;
     }
@@ -122,28 +138,27 @@ export class App {
       cancel: () => { this.setStarting(false); },
       addArm: (arm) => { void this.addArm(arm); },
       attach: (runs) => { void this.ask("attach", { runs }).catch(() => undefined); },
-      say: (sentence) => { this.say(sentence); },
+      say: (sentence) => { this.alerts.say(sentence); },
+      runMenu: (run, button) => { this.travel.runMenu(run, button); },
     });
     this.sidebar = new Sidebar(spec.controls, { set: (control, value) => this.set(control, value) }, () => { this.newRun(); });
     this.form = new StartForm(spec, () => { this.refreshControls(); });
-    this.timeline = new Timeline(this.scene, (at) => {
-      this.scene.at = at;
-      this.grid.redraw();
-      this.timeline?.update();
-      this.look();
-    });
+    this.timeline = new Timeline(this.scene, (at) => { this.showStep(at); }, (button) => { this.travel.forkFrom(button); });
+    const color = (run: Run | undefined): string => `var(--run${String((run?.color ?? 7) % 8)})`;
+    this.compare = new CompareTab({ compare: (a, b) => this.client.request("compare", { a, b }) as Promise<Report>, controls: () => spec.controls, color });
     this.drawer = new Drawer(recordTabs({
-      describe: (i) => this.describe(i),
+      describe: (i) => this.scene.describe(i),
       show: (finding) => { this.showFinding(finding); },
       hover: (key) => { this.scene.hotFinding = key; this.grid.redraw(); },
-      color: (run) => `var(--run${String((run?.color ?? 7) % 8)})`,
-    }));
+      forkBefore: (button, run, step, item) => { this.travel.forkBefore(button, run, step, item); },
+      color,
+    }, this.compare));
     this.stage.replaceChildren(this.grid.element, this.timeline.element);
     this.main.replaceChildren(this.sidebar.element, this.stage, this.form.element);
     this.panel.className = "panel";
     this.panel.setAttribute("role", "region");
     this.panel.setAttribute("aria-label", spec.experiment.title);
-    this.panel.replaceChildren(this.header.element, h("div.bar-place", null, this.toolbar.element, this.cover), this.alerts, this.main, this.drawer.element);
+    this.panel.replaceChildren(this.header.element, h("div.bar-place", null, this.toolbar.element, this.cover), this.alerts.element, this.main, this.drawer.element, ...this.travel.elements);
     this.known = null;
     this.arrange();
   }
@@ -195,18 +210,18 @@ export class App {
     else if (marks !== this.host.dataset["marks"] && !frame.charts) this.grid.redraw();
     this.host.dataset["marks"] = marks;
     this.refreshControls();
-    const lead = frame.runs.find((r) => r.exact) ?? frame.runs[0];
-    const exact = lead?.exact as { text?: string } | string | null | undefined;
-    this.drawer?.update(frame, (typeof exact === "string" ? exact : exact?.text) ?? "");
+    this.drawer?.update(frame, (frame.runs.find((r) => r.exact && !r.exact.ok) ?? frame.runs.find((r) => r.exact))?.exact ?? null);
     this.timeline?.update();
-    this.showAlerts(frame);
+    this.alerts.show(frame);
   }
 
   private newRuns(frame: Frame, ids: string): void {
+    const before = (this.known ?? "").split(",");
     this.known = ids;
     this.scene.hidden = new Set([...this.scene.hidden].filter((id) => frame.runs.some((r) => r.id === id)));
+    const stays = frame.runs.some((r) => before.includes(r.id)); // a fork beside its parent: what was looked at stays in view
+    if (!stays) this.scene.range = null;
     this.scene.at = null;
-    this.scene.range = null;
     this.setStarting(frame.runs.length === 0);
     this.grid.redraw();
     this.look();
@@ -227,21 +242,6 @@ export class App {
     } else this.sidebar.follow(frame, selected, active);
     const states = new Set(frame.runs.map((r) => r.state));
     this.host.dataset["state"] = this.client.link !== "live" ? this.client.link : frame.runs.length === 0 ? "empty" : states.size > 1 ? "mixed" : states.has("lost") ? "run-lost" : ([...states][0] ?? "");
-  }
-
-  private showAlerts(frame: Frame): void {
-    const lines: { level: string; text: string; run?: Run }[] = frame.runs
-      .filter((r) => r.state === "failed" || r.state === "lost")
-      .map((r) => ({ level: "error", run: r, text: `${r.state} at step ${r.step.toLocaleString("en-US")}${r.message ? `: ${r.message}` : "."}` }));
-    if (frame.notice?.text) lines.push(frame.notice);
-    if (this.notice) lines.push({ level: "warning", text: this.notice });
-    rebuilt(this.alerts, JSON.stringify(lines.map((l) => [l.level, l.text, l.run?.id])), () =>
-      lines.map((l) => h(`div.alert.${l.level}`, null, l.run ? h("b", null, `${l.run.label} `) : null, l.text, l.text === this.notice ? h("button.link", { onclick: () => { this.say(""); } }, "Dismiss") : null)));
-  }
-
-  private say(sentence: string): void {
-    this.notice = sentence;
-    if (this.client.frame) this.showAlerts(this.client.frame);
   }
 
   private linked(link: Link, why: string): void {
@@ -269,10 +269,25 @@ export class App {
   }
 
   private zoom(range: [number, number] | null): void {
+    this.travel.popover.close(false);
     this.scene.range = range && range[1] > range[0] ? range : null;
     this.grid.redraw();
     this.timeline?.update();
     this.look();
+  }
+
+  /** Where the time slider stands; null: at the newest step. */
+  private showStep(at: number | null): void {
+    this.scene.at = at;
+    this.grid.redraw();
+    this.timeline?.update();
+    this.look();
+  }
+
+  private compareRuns(a: string, b: string): void {
+    this.compare?.choose(a, b);
+    this.drawer?.choose("compare");
+    this.drawer?.element.scrollIntoView({ block: "nearest" });
   }
 
   private showFinding(finding: Finding): void {
@@ -308,13 +323,13 @@ export class App {
   }
 
   private async ask(op: string, args: object = {}): Promise<unknown> {
-    const about = ["runs", "attach", "figure"].includes(op) ? args : { runs: this.selected().filter((r) => op === "mlflow" || ACTIVE.has(r.state)).map((r) => r.id), ...args };
+    const about = ["runs", "attach", "figure", "restart"].includes(op) ? args : { runs: this.selected().filter((r) => op === "mlflow" || ACTIVE.has(r.state)).map((r) => r.id), ...args };
     try {
       const result = await this.client.request(op, about);
-      this.say("");
+      this.alerts.say("");
       return result;
     } catch (error) {
-      this.say(error instanceof Error ? error.message : String(error));
+      this.alerts.say(error instanceof Error ? error.message : String(error));
       throw error;
     }
   }
@@ -372,46 +387,4 @@ export class App {
       // the sentence is shown
     }
   }
-
-  private async explore(chart: string, wish: ChartWish): Promise<void> {
-    const page = window.open("", "_blank"); // at once: browsers allow a new tab only during the click
-    page?.document.write("<title>Drawing…</title><p style='font:14px system-ui;padding:2em'>Drawing the figure…");
-    try {
-      const { html } = (await this.ask("figure", { chart, theme: this.scene.theme.mode, range: wish.range, component: wish.component, run: wish.run, at: this.scene.at })) as { html: string };
-      const url = URL.createObjectURL(new Blob([html], { type: "text/html" }));
-      if (page) page.location.href = url;
-      else this.say("The browser did not allow a new tab; allow pop-ups for this page and click Explore again.");
-      setTimeout(() => { URL.revokeObjectURL(url); }, 60_000);
-    } catch {
-      page?.close();
-    }
-  }
-
-  /** An intervention in words: "target ε 0.100 → 0.120", "pause". */
-  private describe(item: Intervention): string {
-    if (item.kind !== "set") return item.name ? `${item.kind} ${item.name}` : item.kind;
-    return Object.entries(item.new).map(([name, value]) => {
-      const control = this.client.spec?.controls.find((c) => c.name === name);
-      return control ? `${control.label} ${name in item.old ? `${bare(control, item.old[name])} → ` : ""}${bare(control, value)}` : `${name} ${String(value)}`;
-    }).join(", ");
-  }
-}
-
-/** Start the app in `place` as soon as that has a width: it may not be in the document yet. */
-export function mount(place: HTMLElement, transport: Transport, options: Options = {}): () => void {
-  let app: App | null = null;
-  const begin = (): void => {
-    if (app || place.clientWidth <= 0) return;
-    observer.disconnect();
-    app = new App(transport, options);
-    attribute(app.host, "role", null);
-    place.append(app.host);
-  };
-  const observer = new ResizeObserver(begin);
-  observer.observe(place);
-  return () => {
-    observer.disconnect();
-    if (app) app.destroy();
-    else transport.close();
-  };
 }

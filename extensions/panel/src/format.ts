@@ -1,5 +1,5 @@
 /** Numbers and times as words: thousands separators, few digits, units. */
-import type { Control, Value } from "./protocol";
+import type { Control, Intervention, Value } from "./protocol";
 import { grain } from "./scale";
 
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
@@ -82,4 +82,19 @@ export function ago(time: number, now = Date.now() / 1000): string {
 
 export function plural(n: number, one: string, many = `${one}s`): string {
   return `${count(n)} ${n === 1 ? one : many}`;
+}
+
+/** 640 kB, 12.3 MB, 1.2 GB. */
+export function bytes(n: number): string {
+  if (n < 1e6) return `${count(Math.ceil(n / 1000))} kB`;
+  return n < 1e9 ? `${number(n / 1e6)} MB` : `${number(n / 1e9)} GB`;
+}
+
+/** An intervention in words: "target ε 0.100 → 0.120", "pause". */
+export function inWords(item: Intervention, controls: Control[]): string {
+  if (item.kind !== "set") return item.name ? `${item.kind} ${item.name}` : item.kind;
+  return Object.entries(item.new).map(([name, value]) => {
+    const control = controls.find((c) => c.name === name);
+    return control ? `${control.label} ${name in item.old ? `${bare(control, item.old[name])} → ` : ""}${bare(control, value)}` : `${name} ${String(value)}`;
+  }).join(", ");
 }

@@ -1,5 +1,6 @@
 /** Interventions and findings as marks on a step axis. */
-import type { Finding, Intervention } from "./protocol";
+import { count } from "./format";
+import type { Finding, Intervention, Run } from "./protocol";
 
 export interface Mark {
   /** Position in pixels: of the first one gathered. */
@@ -8,10 +9,13 @@ export interface Mark {
   items: Intervention[];
 }
 
-/** Marks closer than `apart` pixels become one with a count; what lies outside [low, high] is left out. */
+/**
+ * Marks closer than `apart` pixels become one with a count; what lies outside [low, high] is left out, and so is what
+ * a fork was told on its way: its own mark says that.
+ */
 export function mergeMarks(items: Intervention[], toPixel: (step: number) => number, low: number, high: number, apart = 6): Mark[] {
   const placed = items
-    .filter((i): i is Intervention & { step: number } => i.outcome === "applied" && i.step != null && i.step >= low && i.step <= high)
+    .filter((i): i is Intervention & { step: number } => i.outcome === "applied" && i.source !== "fork" && i.step != null && i.step >= low && i.step <= high)
     .sort((a, b) => a.step - b.step);
   const marks: Mark[] = [];
   for (const item of placed) {
@@ -45,4 +49,22 @@ export function findingSpans(findings: Finding[], toPixel: (step: number) => num
     spans.push({ left, width: Math.max(3, toPixel(Math.min(high, last)) - left), finding });
   }
   return spans;
+}
+
+export interface ForkMark {
+  x: number;
+  run: Run;
+  words: string;
+}
+
+/** Where shown runs left their parents' path, and with what changes. */
+export function forkMarks(runs: Run[], hidden: Set<string>, items: Intervention[], toPixel: (step: number) => number, low: number, high: number, describe: (item: Intervention) => string): ForkMark[] {
+  return runs
+    .filter((r): r is Run & { fork_step: number } => r.kind === "fork" && r.fork_step != null && r.fork_step >= low && r.fork_step <= high && !hidden.has(r.id))
+    .map((run) => {
+      const parent = runs.find((r) => r.id === run.parent)?.label ?? "an earlier run";
+      const changes = items.filter((i) => i.run === run.id && i.source === "fork" && i.kind === "set" && i.outcome === "applied").map(describe);
+      const named = run.name ? `${run.name}: ` : "";
+      return { x: toPixel(run.fork_step), run, words: `${named}fork of ${parent} at ${count(run.fork_step)}${changes.length ? `\n${changes.join("\n")}` : ""}` };
+    });
 }

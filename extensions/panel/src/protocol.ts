@@ -107,6 +107,16 @@ export interface Run {
   values: Values;
   pending: Pending[];
   launch: Values;
+  /** How it came to be: "fork" and "replay" have a parent. */
+  kind: "" | "fork" | "replay";
+  parent: string;
+  fork_step: number | null;
+  name: string;
+  star: boolean;
+  note: string;
+  archived: boolean;
+  /** Bytes of its folder. */
+  disk: number;
 }
 
 export interface Finding {
@@ -214,6 +224,15 @@ export interface GridChart extends ChartHead {
   vdomain: [number, number] | null;
 }
 
+export interface ScatterChart extends ChartHead {
+  kind: "scatter";
+  xlabel: string;
+  xunit: string;
+  ylabel: string;
+  yunit: string;
+  series: { key: string; run: string; label: string; color: Color; x: Slot; y: Slot; step: number; labels: string[]; apart: string; path_x: Slot | null; path_y: Slot | null }[];
+}
+
 export interface Picture {
   label: string;
   caption: string;
@@ -233,7 +252,7 @@ export interface TextChart extends ChartHead {
   lines: string[];
 }
 
-export type ChartData = LineChart | BarsChart | HistogramChart | GridChart | ImageChart | TextChart;
+export type ChartData = LineChart | BarsChart | HistogramChart | GridChart | ScatterChart | ImageChart | TextChart;
 
 export interface Frame {
   type: "frame";
@@ -271,6 +290,30 @@ export interface RunRow {
   preset?: string;
   seed?: number;
   step: number;
+  kind?: string;
+  parent?: string;
+  star?: boolean;
+  archived?: boolean;
+}
+
+/** What was done in one run and not in the other. */
+export interface Done {
+  step: number | null;
+  kind: string;
+  name?: string;
+  new?: Values;
+  text?: string;
+}
+
+/** How two runs differ. */
+export interface Report {
+  a: string;
+  b: string;
+  aligned_at: number | null;
+  config: { differing: [string, Value, Value][]; identical: [string, Value][] };
+  interventions: { a_only: Done[]; b_only: Done[]; both: Done[] | number };
+  first_difference: { signal: string; step: number; a: Value; b: Value } | null;
+  text: string;
 }
 
 export type Incoming = Spec | Frame | Reply;
@@ -282,4 +325,5 @@ export interface ChartWish {
   run: string | null;
 }
 
+export const RESTARTABLE = new Set(["stopped", "failed", "lost"]);
 export const ACTIVE = new Set(["queued", "starting", "running", "paused"]);

@@ -94,7 +94,7 @@ export class Sidebar {
 }
 
 /** What every experiment has (length, optimiser) stands after what is this experiment's own. */
-const isUsual = (control: Control): boolean => control.name === "steps" || control.name.startsWith("optimizer.");
+export const isUsual = (control: Control): boolean => control.name === "steps" || control.name.startsWith("optimizer.");
 
 /** What a control starts with: typed here, else by the arms (where they agree), the preset, the card. */
 export function startValue(control: Control, typed: Values, arms: { label: string; overrides: Values }[], preset: Values): { value: Value; note: string } {

@@ -11,7 +11,8 @@ export function control(more: Partial<Control>): Control {
 export function run(id: string, more: Partial<Run> = {}): Run {
   return {
     id, arm: id, label: id, color: 0, state: "running", message: "", step: 100, steps: 1000, rate: 10, eta_s: 90, seed: 0, preset: "tour",
-    started: 0, exact: null, values: { epsilon: 0.1 }, pending: [], launch: {}, ...more,
+    started: 0, exact: null, values: { epsilon: 0.1 }, pending: [], launch: {},
+    kind: "", parent: "", fork_step: null, name: "", star: false, note: "", archived: false, disk: 0, ...more,
   };
 }
 

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
@@ -50,8 +49,8 @@ def measure(quick: bool) -> Row:
     values, repeats = (200_000, 3) if quick else (10_000_000, 9)
     store = Store.find()
     began = time.perf_counter()
-    path = _write(store, values)
-    took, size = time.perf_counter() - began, path.stat().st_size
+    run = store.run(write(store, values))
+    took, size = time.perf_counter() - began, run.dir.journal.stat().st_size
     found = []
     for _ in range(repeats):
         told = subprocess.run(
@@ -80,7 +79,8 @@ def measure(quick: bool) -> Row:
     )
 
 
-def _write(store: Store, values: int) -> Path:
+def write(store: Store, values: int) -> str:
+    """A finished run of so many values, the same at each call; its id."""
     run = store.create({"experiment": EXPERIMENT, "seed": 0, "run": {"flush_ms": 250}})
     lock = RunLock.acquire(run.dir.lock)
     writer = Writer(run.dir, {"experiment": EXPERIMENT, "seed": 0, "steps": values // SERIES})
@@ -94,4 +94,4 @@ def _write(store: Store, values: int) -> Path:
         writer.flush()
     writer.close("finished")
     lock.release()
-    return run.dir.journal
+    return run.id

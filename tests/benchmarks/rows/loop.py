@@ -73,12 +73,13 @@ def _bare(training: Training, steps: int) -> Way:
 def _workbench(training: Training, steps: int) -> Way:
     def run(into: list[Block]) -> None:
         with workbench.session(experiment="bench/loop", mlflow=False) as session:
-            _recorded(training, session.steps(steps), session, steps, into)
+            recorded(training, session.steps(steps), session, steps, into)
 
     return run
 
 
-def _recorded(training: Training, trained: Iterator[int], session: object, steps: int, into: list[Block]) -> None:
+def recorded(training: Training, trained: Iterator[int], session: object, steps: int, into: list[Block]) -> None:
+    """One block of so many steps that records five floats each, and a flush."""
     a, b, c, d, e = NAMES
     with timed(steps, into):
         for _ in itertools.islice(trained, steps):
@@ -148,7 +149,7 @@ def _mirrored(training: Training, steps: int, rounds: int) -> tuple[dict[str, li
     with workbench.session(experiment="bench/mirrored", mlflow=True) as session:
         store, trained = session.rundir.path.parent, session.steps(planned)
         for _ in range(_FIRST // 10):  # until it is at work
-            _recorded(training, trained, session, 10, [])
+            recorded(training, trained, session, 10, [])
             if (said := status(store)).sent:
                 break
             time.sleep(0.3)
@@ -165,10 +166,10 @@ def _mirrored(training: Training, steps: int, rounds: int) -> tuple[dict[str, li
             finally:
                 os.kill(mirror, signal.SIGCONT)
 
-        def recorded(into: list[Block]) -> None:
-            _recorded(training, trained, session, steps, into)
+        def mirror_at_work(into: list[Block]) -> None:
+            recorded(training, trained, session, steps, into)
 
         try:
-            return interleave({"bare": bare, "mirror": recorded}, rounds), ""
+            return interleave({"bare": bare, "mirror": mirror_at_work}, rounds), ""
         finally:
             os.kill(mirror, signal.SIGTERM)

@@ -3,7 +3,7 @@ import { number } from "../format";
 import type { BarsChart, ChartData, HistogramChart, Reference } from "../protocol";
 import { alpha, type Theme } from "../theme";
 import { linearAxis, logAxis, tickLabel, type Axis } from "../ticks";
-import { Canvas, fraction, xLabel, yGrid, type Box } from "./canvas";
+import { Canvas, fraction, references, xLabel, yGrid, type Box } from "./canvas";
 import type { Plot, Readout, Scene } from "./plot";
 import { extent, slice } from "./series";
 import { Tip } from "./tip";
@@ -180,23 +180,6 @@ export class HistogramPlot extends ColumnPlot {
     }
     for (const r of chart.references) vertical(ctx, box, box.left + ((r.value - low) / (high - low)) * box.width, r, this.scene.theme);
     if (low < 0 && high > 0 && !chart.references.length) vertical(ctx, box, box.left + (-low / (high - low)) * box.width, { value: 0, label: "" }, this.scene.theme);
-  }
-}
-
-function references(ctx: CanvasRenderingContext2D, box: Box, axis: Axis, log: boolean, refs: Reference[], theme: Theme): void {
-  for (const r of refs) {
-    const y = Math.round(box.top + box.height * (1 - fraction(axis, log, r.value))) + 0.5;
-    if (!(y >= box.top && y <= box.top + box.height + 1)) continue;
-    ctx.setLineDash([2, 3]);
-    ctx.strokeStyle = theme.color("grey");
-    ctx.beginPath();
-    ctx.moveTo(box.left, y);
-    ctx.lineTo(box.left + box.width, y);
-    ctx.stroke();
-    ctx.setLineDash([]);
-    ctx.fillStyle = theme.color("ink2");
-    ctx.textAlign = "right";
-    ctx.fillText(r.label, box.left + box.width - 2, y - box.top < 14 ? y + 8 : y - 7);
   }
 }
 

@@ -1,5 +1,6 @@
 /** Ground of the charts that are drawn on a plain canvas: sharp lines, text, axes. */
 import { h } from "../dom";
+import type { Reference } from "../protocol";
 import { AXIS_FONT, type Theme } from "../theme";
 import { tickLabel, type Axis } from "../ticks";
 
@@ -63,6 +64,31 @@ export function yGrid(ctx: CanvasRenderingContext2D, box: Box, axis: Axis, log: 
     ctx.stroke();
     ctx.fillText(tickLabel(tick, log), box.left - 5, y);
   }
+}
+
+/** A line of text on a canvas: its ends and its middle. */
+export type Words = [left: number, right: number, y: number];
+
+/** Horizontal lines for orientation, with their names; returns where those stand. */
+export function references(ctx: CanvasRenderingContext2D, box: Box, axis: Axis, log: boolean, refs: Reference[], theme: Theme): Words[] {
+  const words: Words[] = [];
+  for (const r of refs) {
+    const y = Math.round(box.top + box.height * (1 - fraction(axis, log, r.value))) + 0.5;
+    if (!(y >= box.top && y <= box.top + box.height + 1)) continue;
+    ctx.setLineDash([2, 3]);
+    ctx.strokeStyle = theme.color("grey");
+    ctx.beginPath();
+    ctx.moveTo(box.left, y);
+    ctx.lineTo(box.left + box.width, y);
+    ctx.stroke();
+    ctx.setLineDash([]);
+    ctx.fillStyle = theme.color("ink2");
+    ctx.textAlign = "right";
+    const [right, at] = [box.left + box.width - 2, y - box.top < 14 ? y + 8 : y - 7];
+    ctx.fillText(r.label, right, at);
+    words.push([right - ctx.measureText(r.label).width, right, at]);
+  }
+  return words;
 }
 
 export function xLabel(ctx: CanvasRenderingContext2D, text: string, x: number, y: number, low = 0, high = Infinity): void {

@@ -12,7 +12,6 @@ export class ImagePlot implements Plot {
   private box = h("div.pictures");
   private canvases: HTMLCanvasElement[] = [];
   private captions: HTMLElement[] = [];
-  private chart: ImageChart | null = null;
 
   constructor(
     place: HTMLElement,
@@ -25,7 +24,6 @@ export class ImagePlot implements Plot {
 
   update(data: ChartData, floats: Float32Array): void {
     const chart = data as ImageChart;
-    this.chart = chart;
     rebuilt(this.box, String(chart.images.length), () => {
       this.canvases = chart.images.map(() => h("canvas", { role: "img" }) as HTMLCanvasElement);
       this.captions = chart.images.map(() => h("span"));
@@ -43,21 +41,32 @@ export class ImagePlot implements Plot {
     this.refresh();
   }
 
-  /** The largest side at which all pictures fit. */
   refresh(): void {
-    const n = this.chart?.images.length ?? 0;
-    const { width, height } = this.size();
-    let side = 24;
-    for (let columns = 1; columns <= n; columns++) {
-      const rows = Math.ceil(n / columns);
-      side = Math.max(side, Math.min((width - 8) / columns - 8, (height - 6) / rows - 22));
-    }
-    this.box.style.setProperty("--side", `${String(Math.floor(side))}px`);
+    const { side, lines } = pictureSize(this.captions.map((c) => c.textContent.length), this.size());
+    this.box.style.setProperty("--side", `${String(side)}px`);
+    this.box.style.setProperty("--caption-lines", String(lines));
   }
 
   destroy(): void {
     this.box.remove();
   }
+}
+
+const LINE = 14; // height of a caption's line, and
+const LETTER = 5.8; // about the width of a letter in it
+const LINES = 3;
+
+/** The largest side at which all pictures fit with their captions (of so many letters), on up to three lines each. */
+export function pictureSize(letters: readonly number[], { width, height }: { width: number; height: number }): { side: number; lines: number } {
+  const longest = Math.max(1, ...letters);
+  let best = { side: 24, lines: 1 };
+  for (let columns = 1; columns <= letters.length; columns++)
+    for (let lines = 1; lines <= LINES; lines++) {
+      const rows = Math.ceil(letters.length / columns);
+      const side = Math.floor(Math.min((width - 8) / columns - 8, (height - 6) / rows - 8 - LINE * lines));
+      if (side > best.side && (lines === LINES || (longest * LETTER) / side <= lines)) best = { side, lines };
+    }
+  return best;
 }
 
 function paint(canvas: HTMLCanvasElement, image: Picture, data: Float32Array): void {

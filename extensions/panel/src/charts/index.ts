@@ -4,6 +4,7 @@ import { ImagePlot, TextPlot } from "./flat";
 import { GridPlot } from "./grid";
 import { LinePlot } from "./line";
 import type { Plot, Readout, Scene } from "./plot";
+import { ScatterPlot } from "./scatter";
 
 type Maker = new (place: HTMLElement, scene: Scene, readout: Readout, size: () => { width: number; height: number }) => Plot;
 
@@ -14,6 +15,7 @@ export const PLOTS: Record<string, Maker> = {
   histogram: HistogramPlot,
   heatmap: GridPlot,
   matrix: GridPlot,
+  scatter: ScatterPlot,
   image: ImagePlot,
   text: TextPlot,
 };

@@ -1,26 +1,19 @@
 /** Lines with pale min–max bands, and stacked areas, drawn with uPlot; marks and findings lie over them as elements. */
 import uPlot from "uplot";
 import { count, number } from "../format";
-import type { ChartData, LineChart, LineSeries } from "../protocol";
-import { alpha, AXIS_FONT, BAND_ALPHA, LINE_WIDTH } from "../theme";
+import type { ChartData, LineChart } from "../protocol";
+import { AXIS_FONT, LINE_WIDTH } from "../theme";
 import { linearAxis, logAxis, tickLabel, type Axis } from "../ticks";
 import { Overlay } from "./overlay";
+import { paintOver, paintUnder, type Drawn, type Painted } from "./paint";
 import type { Plot, Readout, Scene } from "./plot";
-import { extent, lastKnown, slice, stacked, stepsOf, withHoles, type Column } from "./series";
+import { extent, lastKnown, slice, stacked, stepsOf, withHoles } from "./series";
 import { Tip, type TipRow } from "./tip";
 
 const TOP = 14; // room above the plot for findings and marks
 const LEFT = 42;
 const BOTTOM = 19;
-const BAR = 3; // pixels a stacked part must be high to be labelled by name
-
-interface Drawn {
-  spec: LineSeries;
-  color: string;
-  mean: Column;
-  lo: Float32Array | null;
-  hi: Float32Array | null;
-}
+const STILL = 4; // pixels a hand may shake in a click
 
 export class LinePlot implements Plot {
   readonly kind = "line";
@@ -34,6 +27,7 @@ export class LinePlot implements Plot {
   private overlay: Overlay;
   private tip: Tip;
   private hovered = false;
+  private pressed = { x: 0, y: 0 };
 
   constructor(
     private place: HTMLElement,
@@ -192,9 +186,13 @@ export class LinePlot implements Plot {
         },
       },
       hooks: {
-        ready: [(u) => { this.overlay.place(chart.id, u, this.xRange()); }], // the plot has its size only now
-        drawAxes: [(u) => { this.drawBands(u); }],
-        draw: [(u) => { this.drawReferences(u); }],
+        ready: [(u) => {
+          this.overlay.place(chart.id, u, this.xRange()); // the plot has its size only now
+          u.over.addEventListener("pointerdown", (e) => { this.pressed = { x: e.clientX, y: e.clientY }; });
+          u.over.addEventListener("click", (e) => { this.onClick(u, e); });
+        }],
+        drawAxes: [(u) => { paintUnder(u, this.painted()); }],
+        draw: [(u) => { paintOver(u, this.painted()); }],
         setCursor: [() => { this.onCursor(); }],
         setSelect: [(u) => { this.onSelect(u); }],
       },
@@ -216,131 +214,25 @@ export class LinePlot implements Plot {
     u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
   }
 
-  // ── what lies under and over the lines on the canvas ──
-
-  private drawBands(u: uPlot): void {
-    const chart = this.chart;
-    if (!chart) return;
-    const { ctx, bbox } = u;
-    ctx.save();
-    ctx.beginPath();
-    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-    ctx.clip();
-    if (chart.kind === "area") {
-      this.drawn.forEach((d, i) => {
-        this.between(u, d, this.drawn[i - 1]?.mean ?? null, d.mean, alpha(d.color, 0.62));
-      });
-      this.labelParts(u);
-    } else {
-      const byKey = new Map(this.drawn.map((d) => [d.spec.key, d]));
-      for (const band of chart.bands) {
-        const [lo, hi] = [byKey.get(band.lo), byKey.get(band.hi)];
-        if (lo && hi) this.between(u, lo, lo.mean, hi.mean, alpha(this.scene.theme.series(hi.spec.color), BAND_ALPHA * 0.75));
-      }
-      for (const d of this.drawn) if (d.lo && d.hi) this.between(u, d, d.lo, d.hi, alpha(d.color, BAND_ALPHA));
-    }
-    ctx.restore();
-  }
-
-  /** Fill between two columns (from the bottom where `lo` is null), breaking at +Infinity. */
-  private between(u: uPlot, d: Drawn, lo: Column | null, hi: Column, fill: string): void {
-    const { ctx } = u;
-    const scale = d.spec.axis === "right" ? "y2" : "y";
-    const xs = this.steps;
-    const bottom = u.bbox.top + u.bbox.height;
-    const known = (i: number): boolean => Number.isFinite(hi[i] as number) && (lo === null || Number.isFinite(lo[i] as number));
-    const broken = (i: number): boolean => hi[i] === null || hi[i] === Infinity;
-    ctx.fillStyle = fill;
-    let part: number[] = [];
-    const flush = (): void => {
-      if (part.length) {
-        ctx.beginPath();
-        const half = part.length === 1 ? 1 : 0;
-        for (const i of part) ctx.lineTo(u.valToPos(xs[i] as number, "x", true) - half, u.valToPos(hi[i] as number, scale, true));
-        for (const i of part.toReversed()) ctx.lineTo(u.valToPos(xs[i] as number, "x", true) + half, lo === null ? bottom : u.valToPos(Math.max(lo[i] as number, this.chart?.scale === "log" ? this.y.min / 10 : -Infinity), scale, true));
-        ctx.fill();
-      }
-      part = [];
-    };
-    for (let i = 0; i < xs.length; i++) {
-      if (known(i)) part.push(i);
-      else if (broken(i)) flush();
-    }
-    flush();
-  }
-
-  /** Names inside a stacked area, where a part is high enough. */
-  private labelParts(u: uPlot): void {
-    const { ctx } = u;
-    const n = this.steps.length;
-    if (n < 2) return;
-    const ratio = uPlot.pxRatio;
-    ctx.font = `${String(10.5 * ratio)}px ${AXIS_FONT.replace(/^\S+ /, "")}`;
-    ctx.textBaseline = "middle";
-    ctx.textAlign = "left";
-    ctx.fillStyle = this.scene.theme.color("ink");
-    this.drawn.forEach((d, i) => {
-      const at = Math.min(n - 1, Math.round(n * 0.06));
-      const high = u.valToPos(d.mean[at] as number, "y", true);
-      const low = u.valToPos((this.drawn[i - 1]?.mean[at] ?? this.y.min) as number, "y", true);
-      const room = u.valToPos(this.steps[n - 1] as number, "x", true) - u.bbox.left;
-      if (low - high > (12 + BAR) * ratio && room > 70 * ratio) ctx.fillText(d.spec.label, u.valToPos(this.steps[at] as number, "x", true) + 4 * ratio, (low + high) / 2);
-    });
-  }
-
-  private drawReferences(u: uPlot): void {
-    const chart = this.chart;
-    if (!chart) return;
-    const { ctx, bbox } = u;
-    const { pxRatio } = uPlot;
-    const { theme, at } = this.scene;
-    ctx.save();
-    ctx.lineWidth = pxRatio;
-    ctx.font = `${String(10 * pxRatio)}px ${AXIS_FONT.replace(/^\S+ /, "")}`;
-    ctx.textBaseline = "alphabetic";
-    let above = -Infinity;
-    for (const r of chart.references) {
-      const y = Math.round(u.valToPos(r.value, "y", true)) + 0.5;
-      if (!(y >= bbox.top - 1 && y <= bbox.top + bbox.height + 1)) continue;
-      ctx.strokeStyle = theme.color("grey");
-      ctx.setLineDash([2 * pxRatio, 3 * pxRatio]);
-      line(ctx, bbox.left, y, bbox.left + bbox.width, y);
-      ctx.fillStyle = theme.color("ink3");
-      ctx.textAlign = "right";
-      const under = y - bbox.top < 14 * pxRatio;
-      if (Math.abs(y - above) > 11 * pxRatio && ctx.measureText(r.label).width < bbox.width * 0.45) label(ctx, r.label, bbox.left + bbox.width - 2 * pxRatio, y + (under ? 10 : -4) * pxRatio, theme.color("bg"));
-      above = y;
-    }
-    const x = at == null ? NaN : u.valToPos(at, "x", true);
-    if (x >= bbox.left && x <= bbox.left + bbox.width) {
-      ctx.setLineDash([]);
-      ctx.strokeStyle = theme.color("ink2");
-      line(ctx, Math.round(x) + 0.5, bbox.top, Math.round(x) + 0.5, bbox.top + bbox.height);
-    }
-    this.drawNonfinite(u);
-    ctx.restore();
-  }
-
-  /** A small cross at the foot of the plot wherever a series was NaN or infinite. */
-  private drawNonfinite(u: uPlot): void {
-    const { ctx, bbox } = u;
-    const { pxRatio } = uPlot;
-    ctx.setLineDash([]);
-    ctx.strokeStyle = this.scene.theme.color("text_red");
-    ctx.lineWidth = 1.4 * pxRatio;
-    let last = -Infinity;
-    const y = bbox.top + bbox.height - 5 * pxRatio;
-    const r = 2.6 * pxRatio;
-    for (const step of [...new Set(this.drawn.flatMap((d) => d.spec.nonfinite))].sort((a, b) => a - b)) {
-      const x = u.valToPos(step, "x", true);
-      if (x < bbox.left || x > bbox.left + bbox.width || x - last < 6 * pxRatio) continue;
-      last = x;
-      line(ctx, x - r, y - r, x + r, y + r);
-      line(ctx, x - r, y + r, x + r, y - r);
-    }
+  private painted(): Painted | null {
+    return this.chart && { chart: this.chart, drawn: this.drawn, steps: this.steps, bottom: this.y.min, theme: this.scene.theme, at: this.scene.at };
   }
 
   // ── cursor ──
+
+  /** A click, as against a drag: the nearest curve, where it was clicked. */
+  private onClick(u: uPlot, e: MouseEvent): void {
+    const i = u.cursor.idx;
+    if (i == null || Math.abs(e.clientX - this.pressed.x) > STILL || Math.abs(e.clientY - this.pressed.y) > STILL) return;
+    const y = e.clientY - u.over.getBoundingClientRect().top;
+    const nearest = this.rowsAt(i).sort((a, b) => Math.abs(a.y - y) - Math.abs(b.y - y))[0];
+    if (!nearest) return;
+    const { run, name, value, swatch } = nearest;
+    this.tip.hide();
+    const x = u.valToPos(this.steps[i] as number, "x");
+    const height = u.over.clientHeight;
+    this.scene.pick({ over: u.over, x, y: Math.max(0, Math.min(nearest.y, height)), step: Math.floor(this.steps[i] as number), run, runLabel: this.runLabel(run), label: name, value, swatch });
+  }
 
   private onCursor(): void {
     const u = this.u;
@@ -351,6 +243,10 @@ export class LinePlot implements Plot {
       return;
     }
     const rows = this.rowsAt(i);
+    if (this.scene.quiet) {
+      this.tip.hide();
+      return;
+    }
     if (!this.hovered) {
       this.tip.hide();
       this.readout(rows.slice(0, 4).map((r) => ({ swatch: r.swatch, text: r.value })));
@@ -360,10 +256,10 @@ export class LinePlot implements Plot {
     const y = u.cursor.top ?? 0;
     const nearest = rows.length > 9 ? [...rows].sort((a, b) => Math.abs(a.y - y) - Math.abs(b.y - y)).slice(0, 8) : rows;
     const shown = nearest.sort((a, b) => a.y - b.y);
-    this.tip.show(u.over, u.cursor.left ?? 0, `step ${count(this.steps[i] as number)}`, shown, rows.length - shown.length);
+    this.tip.show(u.over, u.cursor.left ?? 0, `step ${count(Math.floor(this.steps[i] as number))}`, shown, rows.length - shown.length);
   }
 
-  private rowsAt(i: number): (TipRow & { y: number })[] {
+  private rowsAt(i: number): (TipRow & { y: number; run: string; name: string })[] {
     const u = this.u;
     if (!u) return [];
     const several = new Set(this.drawn.map((d) => d.spec.run)).size > 1;
@@ -374,38 +270,18 @@ export class LinePlot implements Plot {
     return this.drawn.flatMap((d, k) => {
       const at = lastKnown(d.mean, i);
       const label = several ? `${this.runLabel(d.spec.run)} ${d.spec.label}` : d.spec.label;
-      if (d.spec.nonfinite.some((s) => Math.abs(s - step) <= reach)) return [{ swatch: d.color, dash: d.spec.dash, label, value: "not finite", y: 1e6 }];
+      const whose = { run: d.spec.run, name: d.spec.label };
+      if (d.spec.nonfinite.some((s) => Math.abs(s - step) <= reach)) return [{ ...whose, swatch: d.color, dash: d.spec.dash, label, value: "not finite", y: 1e6 }];
       if (at < 0) return [];
       const top = d.mean[at] as number;
       const value = area ? top - ((this.drawn[k - 1]?.mean[at] as number | undefined) ?? 0) : top;
       const [lo, hi] = [d.lo?.[at], d.hi?.[at]];
       const spread = lo != null && hi != null && hi - lo > Math.abs(value) * 0.02 ? `${number(lo)} … ${number(hi)}` : "";
-      return [{ swatch: d.color, dash: d.spec.dash, label, value: number(value) + unit, spread, y: u.valToPos(top, d.spec.axis === "right" ? "y2" : "y") }];
+      return [{ ...whose, swatch: d.color, dash: d.spec.dash, label, value: number(value) + unit, spread, y: u.valToPos(top, d.spec.axis === "right" ? "y2" : "y") }];
     });
   }
 
   private runLabel(id: string): string {
     return this.scene.runs.find((r) => r.id === id)?.label ?? id;
   }
-}
-
-/** Words over curves, with a rim of the background. */
-function label(ctx: CanvasRenderingContext2D, words: string, x: number, y: number, rim: string): void {
-  ctx.setLineDash([]);
-  const width = ctx.lineWidth;
-  const stroke = ctx.strokeStyle;
-  ctx.lineWidth = 3 * uPlot.pxRatio;
-  ctx.lineJoin = "round";
-  ctx.strokeStyle = rim;
-  ctx.strokeText(words, x, y);
-  ctx.fillText(words, x, y);
-  ctx.lineWidth = width;
-  ctx.strokeStyle = stroke;
-}
-
-function line(ctx: CanvasRenderingContext2D, x0: number, y0: number, x1: number, y1: number): void {
-  ctx.beginPath();
-  ctx.moveTo(x0, y0);
-  ctx.lineTo(x1, y1);
-  ctx.stroke();
 }

@@ -2,7 +2,7 @@
 import type uPlot from "uplot";
 import { count } from "../format";
 import { h, rebuilt } from "../dom";
-import { findingSpans, mergeMarks, movesOf } from "../marks";
+import { findingSpans, forkMarks, mergeMarks, movesOf } from "../marks";
 import type { Scene } from "./plot";
 
 export class Overlay {
@@ -23,7 +23,8 @@ export class Overlay {
     const shown = scene.findings.filter((f) => f.charts.includes(chart) && !scene.hidden.has(f.run));
     const spans = findingSpans(shown, toPixel, low, high, (run) => scene.runs.find((r) => r.id === run)?.step ?? 0);
     const marks = mergeMarks(scene.interventions.filter((i) => !scene.hidden.has(i.run)), toPixel, low, high);
-    const key = JSON.stringify([width, spans.map((s) => [Math.round(s.left), Math.round(s.width), s.finding.key, s.finding.run]), marks.map((m) => [Math.round(m.x), m.items.length]), scene.hotFinding]);
+    const forks = forkMarks(scene.runs, scene.hidden, scene.interventions, toPixel, low, high, (i) => scene.describe(i));
+    const key = JSON.stringify([width, spans.map((s) => [Math.round(s.left), Math.round(s.width), s.finding.key, s.finding.run]), marks.map((m) => [Math.round(m.x), m.items.length]), forks.map((f) => [Math.round(f.x), f.run.color, f.words]), scene.hotFinding]);
     rebuilt(this.box, key, () => [
       ...spans.map((s) =>
         h(scene.hotFinding === `${s.finding.run} ${s.finding.key}` ? "div.span.hot" : "div.span", {
@@ -38,6 +39,7 @@ export class Overlay {
           title: m.items.slice(0, 8).map((i) => `step ${count(i.step ?? 0)}: ${scene.describe(i)}`).join("\n"),
         }, moves > 1 ? h("b", null, String(moves)) : null);
       }),
+      ...forks.map((f) => h("div.fork-mark", { style: `left:${f.x.toFixed(1)}px;--c:var(--run${String(f.run.color % 8)})`, title: f.words, "data-fork": f.run.id })),
     ]);
   }
 

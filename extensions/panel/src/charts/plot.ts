@@ -16,6 +16,24 @@ export interface Scene {
   hotFinding: string | null;
   zoom(range: [number, number] | null): void;
   describe(item: Intervention): string;
+  /** Something is open over the charts: no box follows the cursor. */
+  quiet: boolean;
+  /** A curve was clicked. */
+  pick(pick: Pick): void;
+}
+
+/** A point of a curve that somebody clicked. */
+export interface Pick {
+  /** The plot's own area, and where in it the curve's point lies, in pixels from its corner. */
+  over: HTMLElement;
+  x: number;
+  y: number;
+  step: number;
+  run: string;
+  runLabel: string;
+  label: string;
+  value: string;
+  swatch: string;
 }
 
 export interface Plot {

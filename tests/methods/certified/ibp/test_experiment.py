@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import workbench
 from workbench.cards.errors import InvalidValue, WorkbenchError
 from workbench.data import order
 from workbench.journal import Inbox, Reader
-from workbench.methods.certified.ibp.module import Module, UnsoundError
+from workbench.methods.certified.ibp.looks import UnsoundError
+from workbench.methods.certified.ibp.module import Module
 from workbench.runs.compose import compose, configured
 from workbench.runs.store import Store
 from workbench.steering import worker
@@ -106,6 +108,11 @@ class Alone:
     def torch_rng(self, name: str, *keys: int | str, device: str = "cpu") -> torch.Generator:
         return self.streams.torch(name, *keys, device=device)
 
+    def isolated(self, *modules: object) -> AbstractContextManager[None]:
+        from workbench.steering.randomness import unnoticed
+
+        return unnoticed(self.seed, self.step, modules)
+
     def register(self, **objects: object) -> None:
         pass
 
@@ -161,17 +168,17 @@ def test_a_last_batch_of_one_image_is_left_out() -> None:
 
 
 def test_the_probe_holds_equally_many_of_each_class_so_a_constant_guess_errs_on_exactly_nine_tenths() -> None:
-    _, labels = a_module(probe_images=500).probe_set
+    _, labels = a_module(probe_images=500).looks.probe_set
     assert torch.bincount(labels).tolist() == [50] * 10
 
 
 def test_unsound_bounds_stop_the_run_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     module = a_module().eval()
-    _, labels = module.probe_set
+    _, labels = module.looks.probe_set
     certain = torch.zeros(len(labels), dtype=torch.bool)
-    monkeypatch.setattr(module, "verify", lambda *_: (certain, certain, None))
+    monkeypatch.setattr(module.looks, "verify", lambda *_: (certain, certain, None))
     with pytest.raises(UnsoundError, match="unsound"):
-        module.probe()
+        module.looks.errors()
 
 
 @pytest.mark.parametrize(
@@ -196,3 +203,99 @@ def test_bad_settings_are_refused_in_one_sentence(overrides: dict[str, object], 
 def test_a_ramp_longer_than_training_is_allowed_and_says_that_the_target_is_never_reached() -> None:
     with pytest.warns(UserWarning, match="eps never reaches epsilon = 0.1"):
         compose("certified/ibp", arm="fast", preset="smoke", overrides={"ramp_epochs": 50})
+
+
+# -- losses, verifiers, networks ---------------------------------------------------------------------------------------
+
+
+def test_the_loss_switches_at_the_next_epoch_and_its_coefficient_moves_at_the_next_step(train) -> None:
+    moves = {1: {"loss": "sabr"}, 2: {"losses.sabr.shrink": 0.4}, 6: {"losses.sabr.shrink": 0.9}}
+    reader, plain = train(at=moves), train()
+    assert values(reader, "coefficient") == pytest.approx([1.0] * 4 + [0.4] * 2 + [0.9] * 2)
+    assert values(reader, "loss")[:4] == values(plain, "loss")[:4]
+    assert values(reader, "input_width")[4] == pytest.approx(0.4 * values(plain, "input_width")[4], rel=1e-5)
+
+
+def test_a_loss_at_the_end_where_it_is_ibp_trains_as_ibp_to_the_bit(train) -> None:
+    plain = values(train(), "loss")
+    for name in ("mtl_ibp", "cc_ibp", "exp_ibp"):
+        assert values(train(name, **{f"losses.{name}.alpha": 1.0}), "loss") == plain
+    assert values(train("sabr", **{"losses.sabr.shrink": 1.0}), "loss") == plain
+
+
+def test_only_the_verifiers_that_are_switched_on_are_recorded_and_their_errors_never_rise(train) -> None:
+    reader = train(verifier="ibp")
+    assert "verified_ibp_err" in reader.names()
+    assert not {"verified_crown_ibp_err", "verified_crown_err"} & set(reader.names())
+    full = train(epsilon=0.01)
+    errors = [values(full, f"verified_{k}_err")[-1] for k in ("ibp", "crown_ibp", "crown", "pgd", "clean")]
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_the_picture_shows_one_image_in_a_box_of_its_own_and_says_who_certified_it(train) -> None:
+    reader = train(picture_image=3, picture_eps=0.05)
+    shown = reader.array_at("picture")[1]
+    low, image, high, attack = np.asarray(shown, dtype=np.float64)
+    assert shown.shape == (4, 28, 28)
+    np.testing.assert_allclose(low, np.clip(image - 0.05, 0, 1), atol=1e-6)
+    np.testing.assert_allclose(high, np.clip(image + 0.05, 0, 1), atol=1e-6)
+    assert (np.abs(attack - image) <= 0.05 + 1e-6).all()
+    [said] = reader.texts("picture_verdict")
+    lines = said.text.splitlines()
+    assert len(lines) == 4
+    assert any(word in lines[1] for word in ("certified by", "open:", "not robust", "wrong as it is"))
+
+
+def test_looking_at_another_picture_changes_nothing_in_the_training(train) -> None:
+    look = {3: {"picture_image": 7, "picture_eps": 0.3}}
+    assert values(train(at=look), "loss") == values(train(), "loss")
+
+
+@pytest.mark.parametrize("network", ["cnn7", "wide_resnet"])
+def test_the_other_networks_train(train, network: str) -> None:
+    reader = train(network=network, data="digits")
+    relus = {"cnn7": 6, "wide_resnet": 8}[network]
+    assert reader.arrays("bound_width").values.shape == (8, relus)
+    assert np.isfinite(values(reader, "loss")).all()
+
+
+def of_ones_own(shape: tuple[int, int, int], classes: int) -> torch.nn.Module:
+    """A network that a user brings; intervals can bound all of it, CROWN cannot bound its pooling."""
+    channels, height, width = shape
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(channels, 4, 3, padding=1), torch.nn.BatchNorm2d(4), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
+        torch.nn.Flatten(), torch.nn.Linear(4 * (height // 2) * (width // 2), classes),
+    )  # fmt: skip
+
+
+def without_a_rule(shape: tuple[int, int, int], classes: int) -> torch.nn.Module:
+    """A network with a layer that no rule bounds."""
+    last = torch.nn.Linear(shape[1] * shape[2], classes)
+    return torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.GELU(), last)
+
+
+def without_a_relu(shape: tuple[int, int, int], classes: int) -> torch.nn.Module:
+    """A network that has nothing to show."""
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(shape[1] * shape[2], classes))
+
+
+def test_ones_own_network_trains_and_what_cannot_bound_it_is_left_out_in_words(train) -> None:
+    reader = train(network="own", own_network=f"{__name__}:of_ones_own", data="digits", verifier="ibp")
+    assert reader.arrays("relu_active").values.shape == (8, 1)
+    module = a_module(network="own", own_network=f"{__name__}:of_ones_own", data="digits", epsilon=0.2)
+    module.eval()
+    images, _ = module.looks.verify_set
+    module.looks.verify_set = images, module.network(images).argmax(1)
+    with pytest.warns(UserWarning, match="CROWN has no rule for layer MaxPool2d at position 3"):
+        module.looks.verifiers()
+
+
+def test_a_layer_of_ones_own_network_without_a_rule_is_named_before_training_begins() -> None:
+    with pytest.raises(WorkbenchError, match="No interval rule for layer GELU at position 2"):
+        a_module(network="own", own_network=f"{__name__}:without_a_rule")
+    with pytest.raises(InvalidValue, match=r"has no nn\.ReLU"):
+        a_module(network="own", own_network=f"{__name__}:without_a_relu")
+    with pytest.raises(InvalidValue, match="nowhere:network' cannot be imported"):
+        a_module(network="own", own_network="nowhere:network")
+    with pytest.raises(InvalidValue, match="go together"):
+        a_module(network="own")

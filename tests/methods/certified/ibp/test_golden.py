@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from workbench.methods.certified.ibp import init, interval, regularizers, schedule
-from workbench.methods.certified.ibp.networks import cnn7
+from workbench.methods.certified.ibp import crown, init, interval, regularizers, schedule
+from workbench.methods.certified.ibp.networks import cnn7, wide_resnet
 
 GOLDEN = Path(__file__).parents[3] / "golden"
 TIGHT = {"rtol": 1e-9, "atol": 1e-10}
@@ -77,6 +77,14 @@ def test_bounds_margins_and_losses_are_those_of_the_oracle(golden: SimpleNamespa
     same(regularizers.relu_balance(bounds.relus, tol)[0], "L_relu")
 
 
+def test_backward_bounds_of_the_margins_are_those_of_the_oracle(golden: SimpleNamespace) -> None:
+    want, bounds = golden.arrays, golden.bounds["eval"]
+    backward = {"crown_ibp": crown.margins(bounds), "crown": crown.crown_margins(bounds)}
+    for name, margin in backward.items():
+        got = interval.others(margin, golden.labels).detach().numpy()
+        np.testing.assert_allclose(got, want[f"eval_{name}_margin_lb"], rtol=1e-7, atol=1e-7, err_msg=name)
+
+
 def test_total_loss_and_every_gradient_are_those_of_the_authors_code(golden: SimpleNamespace) -> None:
     want, bounds = golden.arrays, golden.bounds["train"]
     tol, eps, top = (float(want[k]) for k in ("tol", "eps", "max_eps"))
@@ -120,27 +128,11 @@ def test_schedule_gives_the_radius_of_every_batch() -> None:
         assert run == got, "an untouched live radius is the schedule itself"
 
 
-def _wide_resnet_8() -> nn.Sequential:
-    def block(inner: int, out: int, stride: int) -> list[nn.Module]:
-        body = nn.Sequential(
-            nn.Conv2d(inner, out, 3, stride, 1), nn.BatchNorm2d(out), nn.ReLU(),
-            nn.Conv2d(out, out, 3, 1, 1), nn.BatchNorm2d(out),
-        )  # fmt: skip
-        shortcut = nn.Sequential(nn.Conv2d(inner, out, 1, stride), nn.BatchNorm2d(out))
-        return [interval.Residual(body, shortcut), nn.ReLU()]
-
-    return nn.Sequential(
-        nn.Conv2d(1, 16, 3, 1, 1), nn.BatchNorm2d(16), nn.ReLU(),
-        *block(16, 128, 1), *block(128, 256, 2), *block(256, 512, 2),
-        nn.Flatten(), nn.Linear(25088, 512), nn.BatchNorm1d(512), nn.ReLU(), nn.Linear(512, 10),
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("name", ["cnn7_bn_mnist", "wide_resnet_8_mnist"])
 def test_ibp_initialisation_draws_each_layer_with_the_authors_deviation(name: str) -> None:
     file = np.load(GOLDEN / "certified_init_std.npz")
     table = {k.split("__")[1]: file[k] for k in file.files if k.startswith(name)}
-    network = cnn7(64, first_stride=1) if name.startswith("cnn7") else _wide_resnet_8()
+    network = cnn7(64, first_stride=1) if name.startswith("cnn7") else wide_resnet(128)
     before = [m.weight.clone() for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     init.initialise(network, "ibp", torch.Generator().manual_seed(0))
     layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]

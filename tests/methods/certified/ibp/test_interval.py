@@ -12,7 +12,7 @@ from workbench.cards.errors import WorkbenchError
 from workbench.methods.certified.ibp import interval
 from workbench.methods.certified.ibp.attack import pgd
 from workbench.methods.certified.ibp.init import SCHEMES, initialise
-from workbench.methods.certified.ibp.networks import BATCH_NORM, cnn7
+from workbench.methods.certified.ibp.networks import BATCH_NORM, cnn7, wide_resnet
 from workbench.methods.certified.ibp.normalise import normalise
 
 
@@ -32,6 +32,8 @@ def a_network(kind: str, seed: int) -> nn.Sequential:
     torch.manual_seed(seed)
     if kind == "residual":
         network = residual_network()
+    elif kind == "wide":
+        network = wide_resnet(8, shape=(1, 8, 8), classes=5)
     else:
         network = cnn7(4, shape=(1, 8, 8), classes=5, batch_norm=kind, first_stride=1)
         initialise(network, SCHEMES[seed % len(SCHEMES)])
@@ -43,7 +45,7 @@ def images_of(seed: int) -> tuple[Tensor, Tensor]:
     return torch.rand(6, 1, 8, 8, generator=generator).double(), torch.randint(5, (6,), generator=generator)
 
 
-@pytest.mark.parametrize("kind", [*BATCH_NORM, "residual"])
+@pytest.mark.parametrize("kind", [*BATCH_NORM, "residual", "wide"])
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 10_000), eps=st.floats(0, 0.4))
 def test_no_point_of_the_box_sampled_or_attacked_falls_below_the_margins(kind: str, seed: int, eps: float) -> None:
@@ -151,11 +153,13 @@ class OwnLinear(nn.Linear):
         (lambda: run(small(nn.Linear(64, 5)), eps=8), "did you mean 8/255 = 0.03137"),
         (lambda: run(small(nn.Linear(64, 5)), torch.rand(4, 1, 8, 8) * 3 - 1), "minimum -"),
         (lambda: run(small(nn.Linear(64, 5)), torch.full((4, 1, 8, 8), float("nan"))), "[0, 1]"),
-        (lambda: run(small(nn.Linear(64, 8), nn.Tanh(), nn.Linear(8, 5))), "Tanh at position 2"),
+        (lambda: run(small(nn.Linear(64, 8), nn.Softmax(1), nn.Linear(8, 5))), "Softmax at position 2"),
         (lambda: run(small(nn.Sequential(nn.Linear(64, 8), nn.GELU()), nn.Linear(8, 5))), "GELU at position 1.1"),
         (lambda: run(small(OwnLinear(64, 8), nn.ReLU(), nn.Linear(8, 5))), "OwnLinear at position 1"),
         (lambda: run(small(nn.Linear(64, 5), nn.ReLU())), "found ReLU at position 2"),
         (lambda: run(nn.Sequential(nn.Linear(8, 5))), "flatten"),
+        (lambda: run(small(nn.Linear(64, 8), nn.LeakyReLU(-0.1), nn.Linear(8, 5))), "falls left of zero"),
+        (lambda: run(small(nn.Linear(64, 8), nn.Dropout(0.5), nn.Linear(8, 5))), "Dropout in training"),
         (
             lambda: run(
                 nn.Sequential(nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular"), *small(nn.Linear(64, 5)))

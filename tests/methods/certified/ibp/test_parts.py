@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from workbench.methods.certified.ibp import interval, regularizers, schedule
-from workbench.methods.certified.ibp.attack import folded, pgd
+from workbench.methods.certified.ibp.attack import Frozen, pgd
 from workbench.methods.certified.ibp.claims import initial_gain, initial_layers, widths_hold
 from workbench.methods.certified.ibp.init import initialise
 from workbench.methods.certified.ibp.interval import Box, ReluInput
-from workbench.methods.certified.ibp.networks import cnn7
+from workbench.methods.certified.ibp.networks import cnn7, wide_resnet
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -205,11 +205,20 @@ def test_bounds_of_a_probe_leave_no_trace_in_the_networks_running_statistics() -
 
 
 @pytest.mark.parametrize("batch_norm", ["none", "conv", "full"])
-def test_a_folded_network_is_the_same_function_and_leaves_the_network_alone(batch_norm: str) -> None:
+@pytest.mark.parametrize("training", [False, True])
+def test_a_frozen_network_is_the_same_function_of_points_and_leaves_the_network_alone(
+    batch_norm: str, training: bool
+) -> None:
     network = cnn7(4, shape=(1, 8, 8), batch_norm=batch_norm).double()
     network(torch.rand(16, 1, 8, 8).double() * 3)
-    before = {k: v.clone() for k, v in network.eval().state_dict().items()}
     x = torch.rand(5, 1, 8, 8).double()
-    torch.testing.assert_close(folded(network)(x), network(x), rtol=1e-10, atol=1e-12)
-    assert not any(isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d) for m in folded(network).modules())
+    before = {k: v.clone() for k, v in network.train(training).state_dict().items()}
+    frozen = Frozen(network, x)
     assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
+    torch.testing.assert_close(frozen(x), network(x), rtol=1e-10, atol=1e-12)
+    assert not frozen(x).requires_grad
+    other = torch.rand(3, 1, 8, 8).double()
+    if not training:
+        torch.testing.assert_close(frozen(other), network(other), rtol=1e-10, atol=1e-12)
+    wide = wide_resnet(8, shape=(1, 8, 8)).double().eval()
+    torch.testing.assert_close(Frozen(wide, x)(other), wide(other), rtol=1e-10, atol=1e-12)

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from workbench.methods.certified.ibp.interval import Residual, last_linear
+from workbench.methods.certified.ibp.graph import Residual, last_linear
 
 SCHEMES = ("default", "kaiming", "xavier", "orthogonal", "ibp")
 
@@ -26,18 +26,18 @@ def ibp_std(weight: Tensor) -> float:
     return math.sqrt(2 * math.pi) / weight[0].numel()
 
 
-def initialise(network: nn.Sequential, scheme: str, generator: torch.Generator | None = None) -> None:
+def initialise(network: nn.Module, scheme: str, generator: torch.Generator | None = None) -> None:
     """Redraw the weights of convolutions and linear layers in place.
 
     `ibp` leaves the last linear layer, biases and batch norm as torch made them and halves the layers that a
     residual sum enters through a ReLU (the sum of two boxes is twice as wide); kaiming (normal, fan in), xavier
     (uniform) and orthogonal redraw every weight; `default` changes nothing. Raises KeyError for another scheme.
     """
-    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    layers = [m for m in network.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Linear)]
     if scheme == "default":
         return
     if scheme == "ibp":
-        _, last = last_linear(network)
+        last = last_linear(network)
         doubled = set(map(id, after_residual(network)))
         with torch.no_grad():
             for layer in layers:
@@ -56,7 +56,7 @@ def initialise(network: nn.Sequential, scheme: str, generator: torch.Generator |
         draw(layer.weight, generator=generator)
 
 
-def after_residual(network: nn.Sequential) -> list[nn.Module]:
+def after_residual(network: nn.Module) -> list[nn.Module]:
     """Weight layers that a residual sum enters through a ReLU and nothing else, as the authors' code finds them."""
     found: list[nn.Module] = []
     _follow(network, "", found)

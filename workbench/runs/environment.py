@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 _PACKAGES = ("balance-workbench", "torch", "lightning", "numpy", "hydra-core", "mlflow")
@@ -18,21 +21,39 @@ _SECRET = re.compile(
 _URL = re.compile(r"(://[^/\s:@]+:)[^@\s]+@")
 
 
-def environment() -> dict[str, Any]:
-    """Versions, device, threads, and the git commit and diff of the working directory, as plain data."""
+def environment(*, code: bool = True) -> dict[str, Any]:
+    """Versions, device, threads, and (`code`) the git commit and diff of the working directory, as plain data."""
     torch = sys.modules.get("torch")
     cuda = bool(torch and torch.cuda.is_available())
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "machine": platform.machine(),
+        "processor": _processor(),
         "cores": os.cpu_count(),
-        "packages": {p: _version(p) for p in _PACKAGES},
+        "packages": {p: version(p) for p in _PACKAGES},
         "threads": torch.get_num_threads() if torch else None,
         "device": torch.cuda.get_device_name(0) if torch and cuda else "cpu",
         "argv": [scrub(a) for a in sys.argv],
-        "git": _git(),
+        "git": _git() if code else None,
     }
+
+
+def differences(recorded: Mapping[str, Any]) -> list[str]:
+    """What differs here from a recorded `environment` and may change the bits, as "torch 2.13.0, was 2.12.1"."""
+    here = environment(code=False)
+    found = []
+    for key, what in (("python", "Python"), ("machine", "machine"), ("processor", "processor")):
+        if recorded.get(key) and recorded[key] != here[key]:
+            found.append(f"{what} {here[key]}, was {recorded[key]}")
+    then = recorded.get("packages") or {}
+    found += [
+        f"{p} {here['packages'][p]}, was {then[p]}" for p in _PACKAGES if then.get(p) not in (None, here["packages"][p])
+    ]
+    for key in ("threads", "device"):  # known only where torch is loaded
+        if here["threads"] is not None and recorded.get(key) not in (None, here[key]):
+            found.append(f"{key} {here[key]}, was {recorded[key]}")
+    return found
 
 
 def scrub(text: str) -> str:
@@ -40,7 +61,18 @@ def scrub(text: str) -> str:
     return _URL.sub(r"\1***@", _SECRET.sub(r"\1\2\3***\3", text))
 
 
-def _version(package: str) -> str | None:
+@functools.cache
+def _processor() -> str:
+    """The processor's model, which decides the order in which kernels add up; empty where it is not told."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+
+
+def version(package: str) -> str | None:
+    """The version of an installed distribution; None if it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -1,0 +1,1 @@
+"""Two tiny experiments that the faults happen to; installed like anybody's, through the entry-point group."""

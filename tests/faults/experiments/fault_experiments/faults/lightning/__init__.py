@@ -1,0 +1,1 @@
+"""A tiny network that trains in a Lightning Trainer."""

@@ -1,0 +1,5 @@
+"""The card of faults/plain."""
+
+from fault_experiments._declared import card
+
+CARD = card(".loop")

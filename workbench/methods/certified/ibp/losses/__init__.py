@@ -1,0 +1,1 @@
+"""Certified losses, one a file, found by walking this package: see `workbench.methods.certified.ibp.loss`."""

@@ -1,0 +1,68 @@
+"""The signals of certified/ibp."""
+
+from __future__ import annotations
+
+from workbench.cards import Signal
+
+RELUS = tuple(f"ReLU {k}" for k in range(1, 7))  # of CNN-7; further ones of other networks are called "layer 7" …
+LAYERS = tuple(f"layer {k}" for k in range(1, 8))
+
+SIGNALS = (
+    Signal("certified_err", "probe images not certified at the target epsilon; verifier: IBP", "%", main=True),
+    Signal("pgd_err", "probe images that 20 PGD steps break at the target epsilon; never above certified_err", "%"),
+    Signal("clean_err", "probe images misclassified as they are; never above pgd_err", "%"),
+    Signal("test_certified_err", "the same as certified_err, at epoch ends on 2,000 test images; verifier: IBP", "%"),
+    Signal("test_clean_err", "the same as clean_err, at epoch ends on 2,000 test images", "%"),
+    Signal("final_certified_err", "the same on the whole test set, once, at the end; verifier: IBP", "%"),
+    Signal("final_clean_err", "the same on the whole test set, once, at the end", "%"),
+    Signal("verified_clean_err", "misclassified of the 100 images that every verifier is asked for", "%"),
+    Signal("verified_pgd_err", "of the same images, those that 20 PGD steps break at the target epsilon", "%"),
+    Signal("verified_ibp_err", "of the same images, those not certified at the target epsilon; verifier: IBP", "%"),
+    Signal("verified_crown_ibp_err", "of the same images, those not certified; verifier: IBP, then CROWN-IBP", "%"),
+    Signal("verified_crown_err", "of the same images, those not certified; verifier: IBP, CROWN-IBP, then CROWN", "%"),
+    Signal("picture", "one image: lower end of its box, itself, upper end, and the attack's point", shape="image",
+           labels=("lower end", "image", "upper end", "attack")),
+    Signal("picture_verdict", "what is known of every point of that box, and by which verifier", shape="text"),
+    Signal("ibp_ce", "cross-entropy of the probe's interval margins at the target: an upper bound of the worst case"),
+    Signal("attack_ce", "cross-entropy of the probe at the attack's points: a lower bound of the worst case"),
+    Signal("margins", "smallest lower bound of logit_y - logit_j of each probe image; certified above 0",
+           shape="histogram", edges=(-10.0, 10.0, 40)),
+    Signal("balance", "mean over layers of min/max of active and inactive shares, on the probe at the target",
+           healthy=(0.25, None)),
+    Signal("inactive_share", "mean over layers of provably dead ReLUs, on the probe at the target",
+           healthy=(None, 0.8)),
+    Signal("bound_width", "mean half-width of the bounds entering each ReLU, of the box that the loss takes",
+           "logit", shape="vector", axis="layer", labels=RELUS),
+    Signal("bound_gain", "bound_width over the input's mean half-width; healthy about 1, below 1/tolerance = 2",
+           shape="vector", axis="layer", labels=RELUS, healthy=(None, 2.0)),
+    Signal("output_width", "mean half-width of the bounds of the logits", "logit"),
+    Signal("relative_width", "bound_width over signal_std: what an explosion costs, whatever the weights' scale",
+           shape="vector", axis="layer", labels=RELUS),
+    Signal("signal_std", "standard deviation over the batch of what enters each ReLU, mean over units",
+           shape="vector", axis="layer", labels=RELUS),
+    Signal("relu_active", "share of ReLUs that are active all over the box", shape="vector", axis="layer",
+           labels=RELUS),
+    Signal("relu_inactive", "share of ReLUs that are dead all over the box", shape="vector", axis="layer", labels=RELUS,
+           healthy=(None, 0.8)),
+    Signal("relu_unstable", "share of ReLUs whose state the bounds leave open", shape="vector", axis="layer",
+           labels=RELUS, healthy=(None, 0.95)),
+    Signal("relative_change", "||W - W0|| / ||W0|| of each layer: how far it has moved for its size",
+           shape="vector", axis="layer", labels=LAYERS),
+    Signal("tightness_pull", "gradient of the tightness term in the log-width of each layer, d_0 / (tol d_i); 0 where "
+           "it is not in force. Near 0 means saturated: it cannot rescue this layer", shape="vector", axis="layer",
+           labels=RELUS),
+    Signal("loss", "what is minimised"),
+    Signal("robust_loss", "the loss in force over the box; of IBP and CROWN-IBP an upper bound of the worst case"),
+    Signal("coefficient", "the coefficient of the loss in force (alpha, shrink, beta_end, scale); IBP: 1"),
+    Signal("clean_ce", "cross-entropy of the images as they are"),
+    Signal("reg_tightness", "tightness term before its weight; 0 when widths stay below 1/tolerance of the input's"),
+    Signal("reg_relu", "ReLU balance term before its weight; layers without a ratio count 0"),
+    Signal("reg_scale", "weight of both terms now, reg_weight (1 - eps/epsilon)"),
+    Signal("skipped_layers", "layers that the balance term cannot see: no active or no inactive ReLU",
+           healthy=(None, 0.0)),
+    Signal("eps", "radius of the box now", "pixel"),
+    Signal("eps_target", "where eps is going: the control epsilon", "pixel"),
+    Signal("input_width", "mean half-width of the input box after clamping to [0, 1]", "pixel"),
+    Signal("lr", "learning rate now"),
+    Signal("grad_norm", "norm of the gradient before clipping"),
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""Continual learning: tasks arrive one after another, and what was learned before is to stay."""

@@ -1,0 +1,82 @@
+"""What continual/coin shows: its signals and views."""
+
+from __future__ import annotations
+
+from workbench.cards import Reference, Series, Signal, View
+
+TENSORS = ("1.A", "1.B", "2.A", "2.B", "3.A", "3.B")
+SIGNALS = (
+    Signal("probe_average", "mean accuracy over the tasks seen, on a fixed probe of each, of the weights that would be "
+           "handed over now: the average's where one runs", "%", main=True),
+    Signal("probe_average_trained", "the same of the weights in training", "%"),
+    Signal("probe_accuracy", "accuracy on a fixed probe of each task, of the weights that would be handed over; a task "
+           "not yet begun is measured too", "%", shape="vector", axis="task"),
+    Signal("probe_accuracy_trained", "the same of the weights in training", "%", shape="vector", axis="task"),
+    Signal("top1_acc_stream", "test accuracy after a task, mean over the tasks seen (avalanche: Top1_Acc_Stream)", "%"),
+    Signal("told_acc_stream", "the same if only a question's own answers compete", "%"),
+    Signal("top1_acc_exp", "test accuracy on each task after a task (avalanche: Top1_Acc_Exp)", "%", shape="vector",
+           axis="task"),
+    Signal("accuracy_matrix", "test accuracy R[t, k] on task k after task t", "%", shape="matrix", axis="task"),
+    Signal("new_task_accuracy", "test accuracy on the task just learned, after the replacement", "%"),
+    Signal("new_task_accuracy_trained", "the same of the weights in training, before it", "%"),
+    Signal("plasticity", "new_task_accuracy, mean over the tasks so far", "%"),
+    Signal("forgetting", "best accuracy on an old task so far minus that now, mean over old tasks (mammoth)",
+           "points"),
+    Signal("stream_forgetting", "accuracy right after learning a task minus that now, mean (avalanche: "
+           "StreamForgetting)", "points"),
+    Signal("experience_forgetting", "the same for each old task (avalanche: ExperienceForgetting)", "points",
+           shape="vector", axis="task"),
+    Signal("stream_bwt", "backward transfer, minus stream_forgetting (avalanche: StreamBWT)", "points"),
+    Signal("alpha", "coefficient of the average that was used, of each adapter tensor; 1/alpha is its window in steps",
+           shape="vector", axis="tensor", labels=TENSORS),
+    Signal("alpha_raw", "what the formula gave before the test whether it lies inside (0, 1)", shape="vector",
+           axis="tensor", labels=TENSORS),
+    Signal("alpha_dynamic", "1 where the coefficient is the formula's, 0 where it is the fallback", shape="vector",
+           axis="tensor", labels=TENSORS),
+    Signal("alpha_fallback", "the constant that is used where the formula is outside (0, 1)"),
+    Signal("dynamic_share", "share of the tensors whose coefficient is the formula's", healthy=(0.05, None)),
+    Signal("ema_distance", "sum of absolute differences of weights and average over that of the weights"),
+    Signal("ema_memory", "memory of averages and last gradients, beside the weights", "MiB"),
+    Signal("skipped_tensors", "adapter tensors without a gradient in this step, whose average stands still",
+           healthy=(None, 0)),
+    Signal("similarity", "similarity of a task's instructions to each group's that there was when it began",
+           shape="matrix", axis="task × group"),
+    Signal("group_of_task", "which adapter serves which task; -1: not yet begun", shape="vector", axis="task"),
+    Signal("groups", "adapters so far"),
+    Signal("task", "the task being trained"),
+    Signal("loss", "cross-entropy of the answers"),
+)  # fmt: skip
+
+VIEWS = (
+    View("average", "Accuracy of the tasks seen", unit="%", range=(0, 100), group="accuracy", tab="average",
+         series=(Series("probe_average"), Series("probe_average_trained", dash=True)),
+         subtitle="toy instruction tuning; solid: would be handed over; dashed: weights in training"),
+    View("accuracy", "Accuracy of each task", series=("probe_accuracy",), unit="%", range=(0, 100), group="accuracy",
+         tab="handed over", subtitle="of the average where one runs"),
+    View("accuracy_trained", "Accuracy of each task in training", series=("probe_accuracy_trained",), unit="%",
+         range=(0, 100), group="accuracy", tab="in training"),
+    View("alpha", "Coefficient of the average", series=("alpha",), scale="log", group="alpha", tab="used",
+         references=(Reference("alpha_fallback", "fallback"),),
+         subtitle="one line a tensor; on the reference the constant runs in place of the formula"),
+    View("alpha_raw", "What the formula gave", series=("alpha_raw",), scale="log", group="alpha", tab="formula",
+         references=(Reference(1.0, "fallback above"),)),
+    View("alpha_dynamic", "Whose coefficient is the formula's?", kind="heatmap", series=("alpha_dynamic",),
+         range=(0, 1), per_run=True, group="alpha", tab="formula or not"),
+    View("dynamic_share", "Share of dynamic coefficients", series=("dynamic_share",), range=(0, 1), group="alpha",
+         tab="share", references=(Reference(0.05, "not dynamic below"),)),
+    View("ema_distance", "Distance of weights and average", series=("ema_distance",), group="alpha", tab="distance"),
+    View("tradeoff", "Plasticity and stability", kind="scatter", series=("forgetting", "plasticity"), group="tradeoff",
+         tab="trade-off", subtitle="one dot a run: forgetting to the right, accuracy on new tasks upwards"),
+    View("forgetting", "Forgetting of each task", kind="bars", series=("experience_forgetting",), unit="points",
+         group="tradeoff", tab="forgetting", subtitle="right after learning it minus now"),
+    View("plasticity", "Accuracy on the task just learned", unit="%", range=(0, 100), group="tradeoff", tab="new task",
+         series=(Series("new_task_accuracy"), Series("new_task_accuracy_trained", dash=True)),
+         subtitle="dashed: before weights became their average"),
+    View("accuracy_matrix", "Accuracy after each task", kind="matrix", series=("accuracy_matrix",), unit="%",
+         range=(0, 100), per_run=True, subtitle="row: after task t; column: on task k"),
+    View("similarity", "Which group is a task like?", kind="matrix", series=("similarity",), range=(0, 1),
+         per_run=True, group="groups", tab="similarity", subtitle="row: task; column: group when the task began"),
+    View("group_of_task", "Which adapter serves which task?", kind="bars", series=("group_of_task",), group="groups",
+         tab="groups"),
+    View("loss", "Loss", series=("loss",), group="groups", tab="loss"),
+)  # fmt: skip
