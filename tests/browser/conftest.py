@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -41,7 +42,15 @@ def _free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def _alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One server, its workers and one browser at a time: two would only wait for each other on two cores."""
+    with (tmp_path_factory.getbasetemp().parent / "browser.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def lab(_alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("lab")
     store = folder / ".workbench"
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")

@@ -274,13 +274,14 @@ class Recorded:
     def interventions(self) -> list[CommandRecord]:
         """Every command with its outcome, in order."""
         self.refresh()
-        return list(self.reader.commands())
+        late = self.reader.pending() if self.reader.state == "finished" else []  # sent while the run was ending
+        return [*self.reader.commands(), *(CommandRecord.of(c, "expired", reason="the run had ended") for c in late)]
 
     @property
     def pending(self) -> list[Command]:
         """Commands that the worker has not decided yet."""
         self.refresh()
-        return list(self.reader.pending())
+        return [] if self.reader.state == "finished" else list(self.reader.pending())
 
 
 def _alive(pid: int) -> bool:
