@@ -42,6 +42,7 @@ def _forget() -> None:
 def _nursery(_experiments: None) -> Iterator[None]:
     """Workers start within a tenth of a second."""
     with tempfile.TemporaryDirectory(prefix="wb") as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spare, "PATIENCE", 60)  # a worker that the nursery did not make would not know how to die
         patch.setenv("XDG_RUNTIME_DIR", folder)  # no spare of anybody else's, and short enough for a socket's address
         process = harness.module("nursery", spare.key(), start_new_session=True)
         try:

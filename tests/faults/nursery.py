@@ -35,7 +35,7 @@ def main(key: str) -> None:
             if sys.stdin in ready:
                 return _end(made)
             link, _ = server.accept()
-            with link:
+            with link, contextlib.suppress(OSError, ValueError):  # the asker may be gone: nobody else shall lose by it
                 request = json.loads(link.makefile().readline())
                 if (pid := os.fork()) == 0:
                     link.close()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from workbench.runs.run import Run
 
 COUNT = 2
+PATIENCE = 2.0  # seconds for a spare's answer; a process of one's own takes little longer to start
 _VOLATILE = (
     "JPY_",
     "JUPYTER",
@@ -97,7 +98,7 @@ def hand_over(run: Run) -> int | None:
     for path in sockets:
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as link:
-                link.settimeout(2)
+                link.settimeout(PATIENCE)
                 link.connect(str(path))
                 link.sendall(
                     json.dumps({"run": str(run.dir.path), "cwd": str(Path.cwd()), "env": dict(os.environ)}).encode()
