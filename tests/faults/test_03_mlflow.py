@@ -177,7 +177,7 @@ def test_a_server_that_dies_and_returns_gets_everything_once(mirrored, database,
     port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     during = 0
-    run = start(steps=10**6, pace=5, **FULL_COPY)  # no faster than MLflow can follow
+    run = start(steps=10**6, pace=20, **FULL_COPY)  # no faster than MLflow can follow
     for _ in range(DEATHS):
         with server(tmp_path, database, port):
             until(lambda: mlflow_run_id(run), "the copy", run)
