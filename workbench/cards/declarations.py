@@ -227,6 +227,7 @@ class Card:
         phenomenon, remedy: one sentence each.
         module: dotted name of the training code, relative to the card's package (``.module``).
         detectors: ``"detect:ExplodedBounds"`` (relative to the card's package) or a name of `workbench.detectors`.
+        clears: ids of the detectors whose findings the remedy's arm must end without; empty: all of the card's own.
         data: names of the data sets used.
         reconstruction: what was not checked against the authors' code, in words; empty: checked.
         notes: honest remarks shown in the panel and the gallery (what a reader must know before believing a chart).
@@ -246,6 +247,7 @@ class Card:
     module: str = ".module"
     package: str = ""
     detectors: tuple[str, ...] = ()
+    clears: tuple[str, ...] = ()
     actions: tuple[Action, ...] = ()
     probes: tuple[Probe, ...] = ()
     claims: tuple[Claim, ...] = ()

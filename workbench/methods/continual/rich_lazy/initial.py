@@ -32,6 +32,7 @@ def aligned(W: Tensor, teacher: Tensor, angle: float, generator: torch.Generator
     """Rank one with W's Frobenius norm whose input direction is `angle` degrees from the teacher's (d,).
 
     0: the exception, a low rank that stays lazy; 90: knows nothing of the task. The output direction is random.
+    A reconstruction: the authors' code has no such matrix, and the theorem's text was not at hand.
     """
     towards = teacher / teacher.norm()
     aside = torch.randn(len(teacher), generator=generator).to(teacher)
