@@ -247,8 +247,8 @@ CARD = Card(
         ),
         "Seeds differ by more than methods do, since they decide which classes make which task: compare by seed.",
         (
-            "Even statistics are no end in themselves: they become more even with AdaB2N, and accuracy need not follow. "
-            "The remedy's arm ends without biased statistics, and forgets all the same."
+            "Even statistics are no end in themselves: they become more even with AdaB2N, and accuracy need not "
+            "follow. The remedy's arm ends without biased statistics, and forgets all the same."
         ),
         (
             "Published accuracies are for Split CIFAR-10, CIFAR-100 and Mini-ImageNet with a ResNet: compare with our "
