@@ -98,8 +98,14 @@ def copied(run: Run, store, client) -> dict[str, int]:
     until(lambda: mlflow_run_id(run), "the copy", run)
     made = mlflow_run_id(run)
     end = {"finished": "FINISHED", "stopped": "KILLED"}[run.state]
-    until(lambda: client.get_run(made).info.status == end, "the end of the copy", run, say=lambda: told(store))
-    until(lambda: not status(store).behind, "what is left", run, say=lambda: told(store))
+    until(
+        lambda: client.get_run(made).info.status == end,
+        "the end of the copy",
+        run,
+        patience=600,
+        say=lambda: told(store),
+    )
+    until(lambda: not status(store).behind, "what is left", run, patience=600, say=lambda: told(store))
     found = client.get_run(made)
     assert len(client.search_runs([found.info.experiment_id])) == 1
     values = 0
