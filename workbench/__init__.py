@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from workbench.steering import Steering as Steering
     from workbench.steering.user import session as session
     from workbench.steering.watching import watch as watch
+    from workbench.tracking.reading import detect as detect
 
 __version__ = "0.1.0"
 
@@ -35,6 +36,7 @@ _HOMES = {
     "WorkbenchError": "workbench.cards.errors",
     "card": "workbench.cards.registry",
     "claims": "workbench.panels",
+    "detect": "workbench.tracking.reading",
     "emit": "workbench.signals",
     "experiments": "workbench.cards.registry",
     "launch": "workbench.runs",

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
+
+from workbench.cards.errors import InvalidValue
+
+RESPONSES = 8  # a step
+_LONGEST = 4000  # characters of a prompt or response
 
 _listener: Callable[[str, Any], None] | None = None
 
@@ -34,3 +42,42 @@ def histogram(values: Any, low: float, high: float, bins: int) -> np.ndarray:
     array = np.asarray(values, dtype=np.float64).ravel()
     array = array[np.isfinite(array)]
     return np.histogram(np.clip(array, low, high), bins=bins, range=(low, high))[0]
+
+
+def responses(sampled: Iterable[Mapping[str, Any]], marks: Iterable[str] = ()) -> str:
+    """A few sampled responses of a language model as one text, for a `Signal` of shape ``responses``.
+
+    ``emit("responses", responses([{"prompt": "2 + 1 =", "text": "A 3 <eos>", "reward": 1.0}], marks=("A",)))``
+
+    Args:
+        sampled: for each response ``text`` (as it reads, or tokens with spaces between them) and, where there are such,
+            ``prompt``, ``reward`` (a number) and ``note`` (a few words). The first 8 are kept; of what is longer than
+            4,000 characters the middle is left out.
+        marks: tokens that a reader looks for (``V``), set apart where they stand alone; ``<such>`` always are.
+
+    Raises:
+        InvalidValue: a response without text, or with keys other than these.
+    """
+    kept = [_response(one) for one in islice(sampled, RESPONSES)]
+    return json.dumps({"responses": kept, "marks": [str(m) for m in marks]}, ensure_ascii=False, allow_nan=False)
+
+
+def _response(one: Mapping[str, Any]) -> dict[str, Any]:
+    known = {"prompt", "text", "reward", "note"}
+    if "text" not in one or not set(one) <= known:
+        raise InvalidValue(
+            f"A response has a text and may have prompt, reward and note; got {', '.join(map(str, one)) or 'nothing'}."
+        )
+    reward = None if one.get("reward") is None else float(one["reward"])
+    return {
+        "prompt": _cut(str(one.get("prompt", ""))),
+        "text": _cut(str(one["text"])),
+        "reward": reward if reward is not None and math.isfinite(reward) else None,
+        "note": _cut(str(one.get("note", ""))),
+    }
+
+
+def _cut(text: str) -> str:
+    """At most 4,000 characters: the beginning, and the end, where the answer stands."""
+    half = _LONGEST // 2 - 2
+    return text if len(text) <= _LONGEST else f"{text[:half]} … {text[-half:]}"

@@ -8,7 +8,10 @@ from workbench.detectors import generic
 
 
 def test_the_generic_detectors_are_found_by_walking_the_package():
-    assert set(generic()) == {"dead_units", "divergence", "non_finite", "plateau", "spike", "update_ratio"}
+    assert set(generic()) == {
+        "dead_units", "divergence", "entropy_collapse", "false_calm", "hockey_stick", "kl_runaway", "length_collapse",
+        "non_finite", "plateau", "spike", "starved_groups", "update_ratio", "value_lag",
+    }  # fmt: skip
 
 
 def test_every_generic_detector_says_what_to_try():

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.detectors.series import watch
+from tests.detectors.series import troubled, watch
 from workbench.detectors import Detectors, generic
 
 SIGNALS = {
     "non_finite": "loss", "spike": "loss", "plateau": "loss", "divergence": "loss", "dead_units": "expert_load",
     "update_ratio": "update_ratio",
 }  # fmt: skip
+REINFORCEMENT = sorted(set(generic()) - set(SIGNALS))
 
 
 def stream(detector, seed):
@@ -21,6 +22,8 @@ def stream(detector, seed):
     rng = np.random.default_rng(seed)
     n = 900
     steps = np.cumsum(rng.integers(1, 4, n))
+    if detector in REINFORCEMENT:
+        return steps, troubled(rng, n, calm=detector == "false_calm")
     if detector == "dead_units":
         values = rng.random((n, 4))
         values[300:500, 1] = values[380:420, 2] = values[800:, :2] = 0
@@ -72,9 +75,10 @@ def test_state_saved_as_json_goes_on_as_if_nothing_had_happened(detector, cut, s
 @settings(max_examples=30)
 @given(
     values=st.lists(st.floats(allow_nan=True, allow_infinity=True, width=64), min_size=1, max_size=300),
-    detector=st.sampled_from(["non_finite", "spike", "plateau", "divergence"]),
+    detector=st.sampled_from(["non_finite", "spike", "plateau", "divergence", *REINFORCEMENT]),
 )
 def test_no_number_is_too_strange(values, detector):
-    told = watch(detector, {"loss": np.array(values)})
+    names = troubled(np.random.default_rng(0), 2) if detector in REINFORCEMENT else ("loss",)
+    told = watch(detector, dict.fromkeys(names, np.array(values)))
     assert "detector_failed" not in {finding.id for finding in told}
     json.dumps([finding.to_json() for finding in told], allow_nan=False)

@@ -15,6 +15,7 @@ from workbench.figures.feed import Feed
 from workbench.figures.source import StoreRuns
 from workbench.journal import RunLock, Writer
 from workbench.runs import Run, Store
+from workbench.signals import responses
 
 LAYERS = tuple(f"layer {i}" for i in range(1, 7))
 START = 1_700_000_000.0
@@ -50,6 +51,7 @@ CARD = Card(
         Signal("margins", shape="histogram", edges=(-1.0, 1.0, 8)),
         Signal("boxes", shape="image", labels=("a", "b")),
         Signal("verdicts", shape="text"),
+        Signal("responses", shape="responses"),
         Signal("confusion", shape="matrix", labels=("cat", "dog")),
     ),
     views=(
@@ -75,6 +77,7 @@ CARD = Card(
         View("front", "Front", kind="scatter", series=(Series("err", "verified"), "pgd"), range=(0, 100)),
         View("layers", "By layer", kind="scatter", series=("active", "inactive")),
         View("words", "Words", kind="text", series=("verdicts",)),
+        View("answers", "Answers", kind="responses", series=("responses",)),
         View("odd", "Odd", kind="ternary", series=("width",)),
     ),
     arms=(
@@ -88,6 +91,16 @@ CARD = Card(
     reconstruction="the wall's height is a guess",
     notes=("Drawn, not measured.",),
 )  # fmt: skip
+
+
+def answers(step: int) -> list[dict[str, Any]]:
+    """Responses made up for a step: right, half right, wrong, and without a reward."""
+    return [
+        {"prompt": "R 3 5 1 =", "text": f"3 3 5 8 1 9 V A {step % 10} <eos>", "reward": 1.0, "note": "2 passes"},
+        {"prompt": "R 4 4 =", "text": "4 4 4 8 A 8 <eos>", "reward": 0.5},
+        {"prompt": "C a b =", "text": "A a b", "reward": 0.0, "note": "cut off"},
+        {"text": "1 < 2 & b\nnext"},
+    ]
 
 
 @dataclass
@@ -124,6 +137,7 @@ class Recording:
             self.writer.append_array("confusion", few, START + few, np.tile(np.eye(2) * 0.9, (few.size, 1, 1)))
             for s in few:
                 self.writer.append_text("verdicts", int(s), START + float(s), f"certified at {s}\nnot certified")
+                self.writer.append_text("responses", int(s), START + float(s), responses(answers(int(s)), ("V",)))
         self.step += count
         if flush:
             self.writer.flush()

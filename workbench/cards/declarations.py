@@ -10,8 +10,10 @@ from workbench.cards.controls import Config, Control, controls_of
 from workbench.cards.errors import UnknownName
 
 _T = TypeVar("_T", "Arm", "Preset")
-SHAPES = ("scalar", "vector", "histogram", "matrix", "image", "text")
-KINDS = ("line", "area", "bars", "histogram", "heatmap", "matrix", "scatter", "ternary", "image", "text")
+SHAPES = ("scalar", "vector", "histogram", "matrix", "image", "text", "responses")
+KINDS = (
+    "line", "area", "bars", "histogram", "heatmap", "matrix", "scatter", "ternary", "image", "text", "responses",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,8 @@ class Signal:
         shape: ``scalar``; ``vector`` (one value per class, layer, expert: `axis` and `labels` say which);
             ``histogram`` (counts of `edges` = (low, high, bins) equal bins, outliers in the end bins);
             ``matrix`` (`axis` names both sides: ``layer × task``, or one for both; `labels` are both sides');
-            ``image`` ((H, W), (H, W, 3) or (N, H, W[, 3]), uint8 or floats in [0, 1]); ``text``.
+            ``image`` ((H, W), (H, W, 3) or (N, H, W[, 3]), uint8 or floats in [0, 1]); ``text``;
+            ``responses`` (a language model's, by `workbench.signals.responses`).
         healthy: the range in which the quantity raises no worry.
         deterministic: False for wall-clock figures, which replay does not compare.
         main: shown as the run's sparkline.
@@ -79,7 +82,8 @@ class View:
     Attributes:
         id: snake_case, unique in the card.
         kind: one of `KINDS`. ``area`` stacks its series (vector signals: of one component, chosen in the panel);
-            ``bars`` and ``histogram`` show the newest step, or the time slider's.
+            ``bars`` and ``histogram`` show the newest step, or the time slider's; ``responses`` shows one run's at a
+            time, a step a page, and can be held and leafed through (`range`: the lowest and the highest reward).
         series: signals drawn (`Series`, or just names).
         bands: pairs of signals with the space between them shaded (what lies between two bounds).
         scale: of the y axis, ``linear`` or ``log``; `range` fixes its ends.

@@ -45,6 +45,20 @@ def _described(found: Any) -> dict[str, Any]:
 
 
 @main.command()
+@click.argument("source", metavar="RUN|FILE.csv|runs:/ID")
+@json_option
+def detect(source: str, as_json: bool) -> None:
+    """What the detectors find in a recorded run: of this store, a CSV file's, or MLflow's."""
+    from pathlib import Path
+
+    from workbench.tracking.reading import detect as look
+
+    ours = not source.startswith("runs:/") and not source.endswith(".csv") and not Path(source).exists()
+    findings = look(Store.find().run(source) if ours else source)
+    click.echo(json.dumps([f.to_json() for f in findings], indent=2, default=str) if as_json else repr(findings))
+
+
+@main.command()
 @click.argument("experiment", required=False)
 @click.option("--tree", "as_tree", is_flag=True, help="Forks and replays below the run they came from.")
 @click.option("--all", "every", is_flag=True, help="Archived runs too.")

@@ -63,6 +63,17 @@ def text_at(run: Run, name: str, at: int | None) -> tuple[int, str] | None:
     return None
 
 
+def texts_about(run: Run, name: str, step: int) -> tuple[int | None, int | None]:
+    """The steps of the newest text before a step and of the oldest after it; None where there is none."""
+    before = text_at(run, name, step - 1)
+    after = [
+        points[0].step
+        for r, last in trail(run)
+        if r.reader.names().get(name) == "text" and (points := r.reader.texts(name, step + 1, last))
+    ]
+    return None if before is None else before[0], min(after, default=None)
+
+
 def scalar_at(run: Run, name: str, at: int | None) -> float | None:
     """The newest value of a scalar at or before a step; None if there is none."""
     found = point_at(run, name, at)

@@ -225,6 +225,35 @@ class TextData(ChartData):
     lines: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Response:
+    """One response of a language model. `grade`: ``good``, ``fair`` or ``bad`` by its reward, empty without one."""
+
+    prompt: str
+    text: str
+    reward: float | None = None
+    note: str = ""
+    grade: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResponsesData(ChartData):
+    """What one run's model answered at one step.
+
+    Attributes:
+        marks: tokens to set apart.
+        held: a step was asked for; else the newest is followed.
+        earlier, later, newest: kept steps beside this one, and the last; None: there is none.
+    """
+
+    responses: tuple[Response, ...] = ()
+    marks: tuple[str, ...] = ()
+    held: bool = False
+    earlier: int | None = None
+    later: int | None = None
+    newest: int | None = None
+
+
 @dataclass
 class Encoded:
     """A chart ready to travel: JSON head, float32 bytes, and where the head points into them."""
@@ -282,6 +311,7 @@ class _Packer:
 _KINDS: dict[str, type[ChartData]] = {
     "line": LineData, "area": LineData, "bars": BarData, "histogram": HistogramData, "heatmap": GridData,
     "matrix": GridData, "scatter": ScatterData, "image": ImageData, "text": TextData,
+    "responses": ResponsesData,
 }  # fmt: skip
 _PARTS: dict[type[ChartData], type] = {LineData: Line, BarData: Bars, HistogramData: Counts, ScatterData: Dots}
 _ARRAYS = ("mean", "lo", "hi", "values", "counts", "data", "x", "y", "path_x", "path_y")
@@ -309,6 +339,8 @@ def decode(head: dict[str, Any], buffer: bytes) -> ChartData:
         values["x"] = Axis(array(head["x"]["at"]), head["x"]["base"])
     if "images" in head:
         values["images"] = tuple(part(Picture, p) for p in head["images"])
+    if "responses" in head:
+        values["responses"] = tuple(part(Response, r) for r in head["responses"])
     if cls is GridData:
         values["values"] = array(head["values"])
     chart: ChartData = cls(**values)

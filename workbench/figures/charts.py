@@ -23,6 +23,7 @@ class Request:
         names: signal name → kind, of what the runs recorded.
         bounds: bucket boundaries on the x axis, shape (n + 1,).
         at: the time slider's step; None: the newest.
+        range: the steps asked for; None: all.
     """
 
     card: Card
@@ -32,12 +33,14 @@ class Request:
     bounds: Any
     component: int | None
     at: int | None
+    range: tuple[float, float] | None = None
 
     def signal(self, name: str) -> Signal:
         """The card's declaration; an undeclared signal gets a bare one."""
         return self.card.signal(name) or Signal(name)
 
 
+SINGLE = ("area", "responses")  # kinds that show one run at a time, declared so or not
 _ALIKE = 0.02  # references of several runs that differ by less are one line
 
 Builder = Callable[[Request, dict[str, Any]], ChartData]
@@ -70,7 +73,7 @@ def chart_data(
 
     Args:
         width: of the plot in pixels: the most buckets its grid may have.
-        range: steps shown; None: the whole run (a young run: the part it has begun).
+        range: steps shown; None: the whole run (a young run: the part it has begun). Of responses those of its first.
         component: which one of a vector signal, where the view shows one; None: the last (areas) or all (lines).
         run: which run, where the view shows one; None: the first.
         at: the step of bars, histograms, matrices, images and text; None: the newest.
@@ -78,11 +81,11 @@ def chart_data(
     """
     span = range or grid.domain(runs)
     shown = list(runs)
-    if single := view.per_run or view.kind == "area":
+    if single := view.per_run or view.kind in SINGLE:
         shown = [r for r in runs if r.id == run] or list(runs[:1])
     request = Request(
         card, view, shown, colors or run_colors(card, runs),
-        grid.edges(*span, max(int(width), 1), max((grid.reached(r) for r in shown), default=0)), component, at,
+        grid.edges(*span, max(int(width), 1), max((grid.reached(r) for r in shown), default=0)), component, at, range,
     )  # fmt: skip
     low, high = view.range
     common = {
@@ -97,7 +100,7 @@ def chart_data(
 
 
 def _builder(kind: str) -> Builder:
-    from workbench.figures import lines, newest, scatter  # noqa: F401  (they register themselves; they import this module)
+    from workbench.figures import lines, newest, responses, scatter  # noqa: F401  (they register themselves)
 
     return _BUILDERS.get(kind, _unknown)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from workbench.cards import Card, Config, Control, Paper, Series, UnknownName, View, card, experiments
+from workbench.figures.responses import text_kind
 from workbench.runs import Run, Store
 
 _COMPONENTS = 16  # a vector of more components is drawn as a heat map
@@ -52,7 +53,8 @@ def _views(run: Run) -> tuple[View, ...]:
         if kind == "scalar":
             shared.setdefault(name.rsplit("/", 1)[-1], []).append(name)
         elif kind == "text":
-            views.append(View(name, name, kind="text", series=(name,)))
+            newest = run.reader.text_at(name)
+            views.append(View(name, name, kind=text_kind(newest[1]) if newest else "text", series=(name,)))
         elif found := run.reader.array_at(name):
             size, dims = found[1].size, found[1].ndim
             shape = "matrix" if dims == 2 else "line" if size <= _COMPONENTS else "heatmap"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import singledispatch
@@ -18,6 +19,7 @@ from workbench.figures.chartdata import (
     Line,
     LineData,
     Picture,
+    ResponsesData,
     ScatterData,
     TextData,
 )
@@ -318,6 +320,59 @@ def _finish_text(chart: TextData, fig: Figure, _style: _Style) -> None:
         fig.add_annotation(
             text="<br>".join(chart.lines), x=0, y=1, xref="paper", yref="paper", align="left", showarrow=False
         )
+
+
+_GRADES = {"good": ("✓", "green"), "fair": ("~", "amber"), "bad": ("✗", "verm"), "": ("", "bg1")}
+
+
+@_traces.register(ResponsesData)
+def _responses(chart: ResponsesData, style: _Style) -> list[Any]:
+    import plotly.graph_objects as go
+
+    if not chart.responses:
+        return []
+    rewards = [
+        " ".join(part for part in (_GRADES[r.grade][0], "" if r.reward is None else f"{r.reward:.3g}") if part)
+        for r in chart.responses
+    ]
+    tints = [style.color({"token": _GRADES[r.grade][1]}, 0.14 if r.grade else 1.0) for r in chart.responses]
+    columns = {
+        "reward": rewards,
+        "prompt": [_literal(r.prompt) for r in chart.responses],
+        "response": [_marked(r.text, chart.marks) for r in chart.responses],
+        "note": [_literal(r.note) for r in chart.responses],
+    }
+    shown = {name: values for name, values in columns.items() if name == "response" or any(values)}
+    widths = {"reward": 1, "prompt": 2, "response": 7, "note": 2}
+    return [
+        go.Table(
+            columnwidth=[widths[name] for name in shown],
+            header={"values": list(shown), "align": "left", "fill": {"color": style.token("bg2")},
+                    "font": {"color": style.token("ink2")}, "line": {"color": style.token("line")}},
+            cells={"values": list(shown.values()), "align": "left", "fill": {"color": [tints] * len(shown)},
+                   "font": {"color": style.token("ink"), "family": "monospace"},
+                   "line": {"color": style.token("line")}, "height": 24},
+        )
+    ]  # fmt: skip
+
+
+def _literal(text: str) -> str:
+    """As it reads: plotly takes ``<eos>`` for a tag."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", "<br>")
+
+
+def _marked(text: str, marks: tuple[str, ...]) -> str:
+    """With the marked tokens, and those in angle brackets, in bold."""
+    alternatives = [r"<[^<>\s]+>", *(rf"(?<!\S){re.escape(m)}(?!\S)" for m in marks)]
+    parts = re.split(f"({'|'.join(alternatives)})", text)
+    return "".join(f"<b>{_literal(part)}</b>" if i % 2 else _literal(part) for i, part in enumerate(parts))
+
+
+@_finish.register(ResponsesData)
+def _finish_responses(chart: ResponsesData, fig: Figure, _style: _Style) -> None:
+    where = " · ".join(t for t in ("" if chart.step is None else f"step {chart.step:,}", chart.subtitle) if t)
+    fig.layout.title.subtitle.text = where
+    fig.update_layout(xaxis={"visible": False}, yaxis={"visible": False})
 
 
 def _yrange(chart: ChartData) -> dict[str, Any]:

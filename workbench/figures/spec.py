@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from workbench.cards import Card, Control, View
+from workbench.figures.charts import SINGLE
 from workbench.figures.lines import component_label
 
 PROTOCOL = 1
@@ -69,6 +70,6 @@ def _chart(card: Card, view: View) -> dict[str, Any]:
     labelled = next((s for s in signals if one_of and s.shape == "vector" and s.labels), None)
     return {
         "id": view.id, "title": view.title, "subtitle": view.subtitle, "kind": view.kind, "unit": view.unit,
-        "scale": view.scale, "group": view.group, "tab": view.tab, "per_run": view.per_run or view.kind == "area",
+        "scale": view.scale, "group": view.group, "tab": view.tab, "per_run": view.per_run or view.kind in SINGLE,
         "components": [component_label(labelled, i) for i in range(len(labelled.labels))] if labelled else None,
     }  # fmt: skip

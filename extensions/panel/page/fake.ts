@@ -44,6 +44,7 @@ const CHARTS = [
   chart("margins", "Certified margins", "histogram", { unit: "logit", subtitle: "certified right of 0" }),
   chart("front", "Clean against certified error", "scatter", { unit: "%", subtitle: "one dot a run" }),
   chart("pictures", "Probe images", "image", { per_run: true }),
+  chart("responses", "What it answers", "responses", { per_run: true, subtitle: "a few of each step" }),
 ];
 const noise = (i: number, k: number): number => Math.sin(i * 12.9898 + k * 78.233) * 43758.5453 % 1;
 
@@ -303,6 +304,13 @@ export class FakeTransport implements Transport {
       const way = xs.filter((s, i) => i % 6 === 0 && s <= end).concat(end);
       return { ...head, kind: "scatter", step: end, ydomain: [0, 100], references: [{ value: 90, label: "constant guess" }], xlabel: "test clean err", xunit: "%", ylabel: "test certified err", yunit: "%",
         series: this.ids().map((a) => ({ key: a, run: a, label: ARMS.find((m) => m.name === a)?.label ?? a, color: { run: this.colorOf(a) }, x: put([clean(a, end)]), y: put([certified(a, end)]), step: end, labels: [], apart: "", path_x: put(way.map((s) => clean(a, s))), path_y: put(way.map((s) => certified(a, s))) })) };
+    }
+    if (id === "responses") {
+      const newest = this.step - (this.step % 20);
+      const step = Math.min(newest, (this.wishes[id]?.range?.[0] ?? this.at ?? newest));
+      const lines = [["R 3 5 1 =", "3 3 5 8 1 9 V 3 3 5 8 1 9 A 9 <eos>", 1, "2 passes"], ["R 4 4 7 2 8 =", "4 4 4 8 7 5 2 7 8 4 V 4 4 4 8 7 5 2 7 8 5 V 4 4 4 8 7 5 2 7 8 5 A 5 <eos>", 1, "3 passes"], ["C a b d =", "A d b a <eos>", 1, ""], ["R 9 2 6 =", "9 9 2 2 6 8 A 8 <eos>", 0, ""], ["C g a =", "g 3 3 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7", 0, "cut off"], ["", "Let me think.\n<think>3 + 4 is 7</think> The answer is 7", 0.5, ""], ["", "no reward was given", null, ""]] as const;
+      return { ...head, kind: "responses", step, run: this.arms[0] ?? null, marks: ["V"], held: this.wishes[id]?.range != null, earlier: step >= 20 ? step - 20 : null, later: step + 20 <= newest ? step + 20 : null, newest,
+        responses: lines.map((l, i) => ({ prompt: l[0], text: l[1], reward: l[2] != null && (i + step / 20) % 5 === 0 ? 1 - l[2] : l[2], note: l[3] })).map((r) => ({ ...r, grade: r.reward == null ? "" : r.reward > 0.6 ? "good" : r.reward < 0.4 ? "bad" : "fair" })) };
     }
     return { ...head, kind: "image", step: this.step, run: this.arms[0] ?? null, images: Array.from({ length: 8 }, (_, k) => ({ label: `probe ${String(k + 1)}`, caption: k % 3 ? "certified" : "not certified", width: 28, height: 28, channels: 1, data: put(Array.from({ length: 784 }, (__, p) => Math.max(0, Math.min(1, 0.5 + 0.5 * Math.sin((p % 28) / (2 + k)) * Math.cos(Math.floor(p / 28) / 4))))) })) };
   }

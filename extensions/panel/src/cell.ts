@@ -24,6 +24,7 @@ export class Cell {
   private drawnVersion = "";
   private component: number | null = null;
   private run: string | null = null;
+  private held: number | null = null;
 
   private title = h("span.title");
   private tabs = h("div.chart-tabs", { role: "tablist" });
@@ -77,6 +78,7 @@ export class Cell {
     if (!spec || spec === this.spec) return;
     this.spec = spec;
     this.component = null;
+    this.held = null;
     this.pending = null;
     this.dropPlot();
     this.showSpec();
@@ -85,6 +87,7 @@ export class Cell {
 
   wish(): ChartWish {
     const width = this.plot?.inner ?? Math.max(16, this.place.clientWidth - 52);
+    if (this.held != null) return { width, range: [this.held, this.held + 1], component: this.component, run: this.run };
     return { width, range: this.spec.kind === "line" || this.spec.kind === "area" || this.spec.kind === "heatmap" ? this.host.scene.range : null, component: this.component, run: this.run };
   }
 
@@ -108,7 +111,10 @@ export class Cell {
       const Maker = PLOTS[data.kind];
       if (!Maker) return;
       this.plotKind = data.kind;
-      this.plot = new Maker(this.place, this.host.scene, (what) => { this.readout(what); }, () => ({ width: this.place.clientWidth, height: this.place.clientHeight }));
+      this.plot = new Maker(this.place, this.host.scene, (what) => { this.readout(what); }, () => ({ width: this.place.clientWidth, height: this.place.clientHeight }), (step) => {
+        this.held = step;
+        this.host.changed();
+      });
     }
     this.plot?.update(data, floats);
   }

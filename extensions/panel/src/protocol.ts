@@ -252,7 +252,19 @@ export interface TextChart extends ChartHead {
   lines: string[];
 }
 
-export type ChartData = LineChart | BarsChart | HistogramChart | GridChart | ScatterChart | ImageChart | TextChart;
+export interface ResponsesChart extends ChartHead {
+  kind: "responses";
+  responses: { prompt: string; text: string; reward: number | null; note: string; grade: "good" | "fair" | "bad" | "" }[];
+  /** Tokens to set apart. */
+  marks: string[];
+  /** A step was asked for; else the newest is followed. */
+  held: boolean;
+  earlier: number | null;
+  later: number | null;
+  newest: number | null;
+}
+
+export type ChartData = LineChart | BarsChart | HistogramChart | GridChart | ScatterChart | ImageChart | TextChart | ResponsesChart;
 
 export interface Frame {
   type: "frame";

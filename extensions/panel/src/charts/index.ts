@@ -3,10 +3,11 @@ import { BarsPlot, HistogramPlot } from "./bars";
 import { ImagePlot, TextPlot } from "./flat";
 import { GridPlot } from "./grid";
 import { LinePlot } from "./line";
-import type { Plot, Readout, Scene } from "./plot";
+import type { Hold, Plot, Readout, Scene } from "./plot";
+import { ResponsesPlot } from "./responses";
 import { ScatterPlot } from "./scatter";
 
-type Maker = new (place: HTMLElement, scene: Scene, readout: Readout, size: () => { width: number; height: number }) => Plot;
+type Maker = new (place: HTMLElement, scene: Scene, readout: Readout, size: () => { width: number; height: number }, hold: Hold) => Plot;
 
 export const PLOTS: Record<string, Maker> = {
   line: LinePlot,
@@ -18,4 +19,5 @@ export const PLOTS: Record<string, Maker> = {
   scatter: ScatterPlot,
   image: ImagePlot,
   text: TextPlot,
+  responses: ResponsesPlot,
 };

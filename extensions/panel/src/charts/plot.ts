@@ -50,4 +50,7 @@ export interface Plot {
 /** The caption's spare place, where a chart says what stands under the (shared) cursor. */
 export type Readout = (text: { swatch: string; text: string }[] | null) => void;
 
+/** Ask for one step's data instead of the newest; null: follow the newest again. */
+export type Hold = (step: number | null) => void;
+
 export const hasArea = (kind: string): boolean => kind === "line" || kind === "area";
