@@ -56,5 +56,5 @@ def test_the_command_line(csv):
 
 
 def test_what_is_not_there_is_named():
-    with pytest.raises(workbench.WorkbenchError, match="There is no file nowhere.csv"):
+    with pytest.raises(workbench.WorkbenchError, match=r"There is no file nowhere\.csv"):
         workbench.detect("nowhere.csv")

@@ -42,6 +42,7 @@ class Signal:
         healthy: the range in which the quantity raises no worry.
         deterministic: False for wall-clock figures, which replay does not compare.
         main: shown as the run's sparkline.
+        only: in which settings alone it is emitted, in words (``regime H``); empty: always.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Signal:
     healthy: tuple[float | None, float | None] = (None, None)
     deterministic: bool = True
     main: bool = False
+    only: str = ""
 
 
 @dataclass(frozen=True)

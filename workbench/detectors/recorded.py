@@ -22,8 +22,13 @@ _SPAN = 65_536  # steps of a journal held in memory at a time
 class Recorded(Protocol):
     """What is used of a journal's reader."""
 
-    first_step: int
-    last_step: int
+    @property
+    def first_step(self) -> int:
+        """Of the whole record."""
+
+    @property
+    def last_step(self) -> int:
+        """The newest that was recorded."""
 
     def names(self) -> Mapping[str, str]:
         """Signal name → scalar, array or text."""

@@ -1,0 +1,1 @@
+"""What the family's experiments share: synthetic verifiable tasks, tiny language models, sampling, trained starts."""
