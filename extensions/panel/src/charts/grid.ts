@@ -116,7 +116,8 @@ export class GridPlot implements Plot {
       for (let s = Math.ceil(low / step) * step; s <= high; s += step) xLabel(ctx, count(s), box.left + ((s - low) / (high - low || 1)) * box.width, foot, box.left - 8, box.left + box.width + 8);
     } else {
       const names = chart.columns ?? [];
-      const skip = Math.max(1, Math.ceil(40 / (box.width / columns)));
+      const widest = Math.max(40, ...names.map((n) => ctx.measureText(n).width + 10));
+      const skip = Math.max(1, Math.ceil(widest / (box.width / columns)));
       for (let c = 0; c < columns; c += skip) xLabel(ctx, names[c] ?? "", box.left + (box.width * (c + 0.5)) / columns, foot);
     }
   }

@@ -148,7 +148,7 @@ export class LinePlot implements Plot {
     return {
       width,
       height,
-      padding: [TOP, right ? 0 : 10, 0, 0],
+      padding: [TOP, right ? 0 : () => Math.max(10, 3.2 * count(this.xRange()[1]).length), 0, 0], // half the last label
       legend: { show: false },
       scales: {
         x: { time: false, range: () => this.xRange() },
