@@ -95,6 +95,13 @@ CARD = Card(
     reconstruction="the ratios and the laboratory (abstract and introduction were at hand, no code was published). "
     "Losses, advantages and merge rules agree with trl and mergekit.",
     notes=(
+        (
+            "Seen on five pretrained models: in regime H the reward dips by more than .1 in 4 of 5 runs from the "
+            "distilled model (mean .14, deviation .09) and in none from the merge. In regime L responses to sums keep "
+            ".44 to .46 of their length from the distilled model, .87 to .97 from the merge (which starts half as "
+            "long); there the reward dips by more than .1 in 2 of 5 runs from the distilled model and in none from the "
+            "merge. Longer responses from the merge were seen in none."
+        ),
         "The language is made up: sums and strings for models of 107,000 weights. Nothing comes from a real model.",
         (
             "Regime L was chosen among six settings for showing the collapse; H was found on base model 1 and then "
