@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from workbench.cards import InvalidValue
-from workbench.methods.reinforcement._shared.loop import Loop
+from workbench.methods.reinforcement._shared.loop import Answered, Loop
 from workbench.methods.reinforcement._shared.model import Decoder
 from workbench.methods.reinforcement._shared.sampling import as_rollout
 from workbench.methods.reinforcement._shared.tasks import chain
 from workbench.methods.reinforcement._shared.vocabulary import EOS
 from workbench.methods.reinforcement.difficulty_filter import claims
 from workbench.methods.reinforcement.difficulty_filter.detect import FilterTooTight
-from workbench.methods.reinforcement.difficulty_filter.draws import Answered, answer, gather, joined, judged
+from workbench.methods.reinforcement.difficulty_filter.draws import gather, joined
 from workbench.methods.reinforcement.difficulty_filter.filter import (
     EVERYTHING,
     Band,
@@ -173,10 +173,11 @@ def test_a_batch_is_judged_as_the_laboratory_does():
     loop = Loop(policy, reference, chain)
     prompts = chain.sample(np.random.default_rng(0), 4, reasoning=1.0)
     batch = loop.sample(prompts, max_new=12, temperature=0.9, generator=torch.Generator().manual_seed(3))
-    mine = answer(loop, prompts, max_new=12, temperature=0.9, generator=torch.Generator().manual_seed(3))
+    mine = loop.answer(prompts, max_new=12, temperature=0.9, generator=torch.Generator().manual_seed(3))
     assert torch.equal(mine.rollout.tokens, batch.rollout.tokens)
     parts = [mine.take(np.array(rows)) for rows in ([0, 1], [2, 3])]
-    found = judged(loop, joined(parts), 0.9, seconds=1.0)
+    found = loop.judge(joined(parts), 0.9)
+    assert found.seconds == pytest.approx(mine.seconds)
     for name in ("logp", "ref_logp", "entropy", "kl"):
         torch.testing.assert_close(getattr(found, name), getattr(batch, name), rtol=0, atol=0)
 

@@ -23,6 +23,24 @@ from workbench.methods.reinforcement._shared.sampling import Rollout, distributi
 from workbench.methods.reinforcement._shared.tasks import Prompts, Task
 
 
+@dataclass(frozen=True)
+class Answered:
+    """Responses to prompts, row by row, their rewards (rows,) float64, and the seconds that sampling took."""
+
+    prompts: Prompts
+    rollout: Rollout
+    rewards: np.ndarray
+    seconds: float = 0.0
+
+    def take(self, rows: np.ndarray) -> Answered:
+        """These rows, with their share of the seconds."""
+        share = len(rows) / max(1, len(self.rewards))
+        return Answered(
+            self.prompts.take(rows), self.rollout.take(torch.from_numpy(rows)), self.rewards[rows],
+            self.seconds * share,
+        )  # fmt: skip
+
+
 @dataclass
 class Batch:
     """What a step has sampled, and what policy, reference and critic say of it before anything moves.
@@ -113,28 +131,41 @@ class Loop:
 
     # -- sampling -----------------------------------------------------------------------------------------------------
 
-    @torch.no_grad()
-    def sample(self, prompts: Prompts, *, max_new: int, temperature: float, generator: torch.Generator) -> Batch:
-        """Responses of the policy as it stands, with what everybody says of them."""
+    def answer(
+        self, prompts: Prompts, *, max_new: int, temperature: float, generator: torch.Generator, top_p: float = 1.0,
+        min_p: float = 0.0,
+    ) -> Answered:  # fmt: skip
+        """A response to each row of prompts, by the policy as it stands, verified; see `sampling.rollout`."""
         began = time.perf_counter()
         taken = rollout(
-            self.policy, torch.from_numpy(prompts.tokens), max_new=max_new, temperature=temperature, generator=generator
-        )
+            self.policy, torch.from_numpy(prompts.tokens), max_new=max_new, temperature=temperature,
+            generator=generator, top_p=top_p, min_p=min_p,
+        )  # fmt: skip
         seconds = time.perf_counter() - began
-        rewards = self.verify(prompts, taken.responses.numpy())
+        return Answered(prompts, taken, self.verify(prompts, taken.responses.numpy()), seconds)
+
+    @torch.no_grad()
+    def judge(self, answered: Answered, temperature: float) -> Batch:
+        """Answers with what policy, reference and critic say of them, of whole distributions at that temperature."""
+        taken = answered.rollout
         short = taken.trim()  # computing with the padding behind all responses would be waste
+        missing = taken.responses.shape[1] - short.responses.shape[1]
 
         def whole(columns: Tensor) -> Tensor:
-            return F.pad(columns * short.mask, (0, max_new - columns.shape[1]))
+            return F.pad(columns * short.mask, (0, missing))
 
         mine, theirs = (distributions(m, short, temperature) for m in (self.policy, self.reference))
         share, at = mine.exp(), short.responses.unsqueeze(-1)
         return Batch(
-            prompts, taken, rewards,
+            answered.prompts, taken, answered.rewards,
             logp=whole(mine.gather(-1, at).squeeze(-1)), ref_logp=whole(theirs.gather(-1, at).squeeze(-1)),
             entropy=whole(-(share * mine).sum(-1)), kl=whole((share * (mine - theirs)).sum(-1)),
-            values=whole(self._values(short)) if self.critic is not None else None, seconds=seconds,
+            values=whole(self._values(short)) if self.critic is not None else None, seconds=answered.seconds,
         )  # fmt: skip
+
+    def sample(self, prompts: Prompts, *, temperature: float, **how: Any) -> Batch:
+        """`answer` and `judge`: what most methods train on."""
+        return self.judge(self.answer(prompts, temperature=temperature, **how), temperature)
 
     def _values(self, taken: Rollout) -> Tensor:
         """(B, T): what the critic expects before each response token is chosen."""

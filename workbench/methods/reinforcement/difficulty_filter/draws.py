@@ -8,27 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
-from workbench.methods.reinforcement._shared.loop import Batch, Loop
-from workbench.methods.reinforcement._shared.sampling import Rollout, distributions, rollout
+from workbench.methods.reinforcement._shared.loop import Answered
+from workbench.methods.reinforcement._shared.sampling import Rollout
 from workbench.methods.reinforcement._shared.tasks import Prompts
 from workbench.methods.reinforcement.difficulty_filter.filter import Band, Floats, pass_rates
-
-
-@dataclass(frozen=True)
-class Answered:
-    """Responses to prompts, G neighbouring rows a prompt, and their rewards (rows,)."""
-
-    prompts: Prompts
-    rollout: Rollout
-    rewards: Floats
-
-    def take(self, rows: NDArray[np.int64]) -> Answered:
-        """These rows."""
-        return Answered(self.prompts.take(rows), self.rollout.take(torch.from_numpy(rows)), self.rewards[rows])
 
 
 @dataclass(frozen=True)
@@ -44,14 +28,6 @@ class Gathered:
     batch: Answered | None
     rates: Floats
     kept: Floats
-
-
-def answer(loop: Loop, prompts: Prompts, *, max_new: int, temperature: float, generator: torch.Generator) -> Answered:
-    """A response to each row of prompts, verified."""
-    taken = rollout(
-        loop.policy, torch.from_numpy(prompts.tokens), max_new=max_new, temperature=temperature, generator=generator
-    )
-    return Answered(prompts, taken, loop.verify(prompts, taken.responses.numpy()))
 
 
 def gather(draw: Callable[[int], Answered], band: Band, *, wanted: int, rounds: int, group: int) -> Gathered:
@@ -86,7 +62,7 @@ def joined(parts: Sequence[Answered]) -> Answered:
             torch.cat([r.mask for r in rollouts]), torch.cat([r.truncated for r in rollouts]),
             torch.cat([r.lengths for r in rollouts]), rollouts[0].forbidden,
         ),
-        np.concatenate([p.rewards for p in parts]),
+        np.concatenate([p.rewards for p in parts]), sum(p.seconds for p in parts),
     )  # fmt: skip
 
 
@@ -95,25 +71,6 @@ def together(parts: Sequence[Prompts]) -> Prompts:
     return Prompts(
         np.concatenate([p.tokens for p in parts]), tuple(a for p in parts for a in p.answers),
         np.concatenate([p.kinds for p in parts]), np.concatenate([p.sizes for p in parts]),
-    )  # fmt: skip
-
-
-@torch.no_grad()
-def judged(loop: Loop, answered: Answered, temperature: float, seconds: float) -> Batch:
-    """The batch with what policy and reference say of it; only of what is kept, since each of them reads it whole."""
-    taken = answered.rollout
-    short = taken.trim()
-    missing = taken.responses.shape[1] - short.responses.shape[1]
-
-    def whole(columns: Tensor) -> Tensor:
-        return F.pad(columns * short.mask, (0, missing))
-
-    mine, theirs = (distributions(m, short, temperature) for m in (loop.policy, loop.reference))
-    share, at = mine.exp(), short.responses.unsqueeze(-1)
-    return Batch(
-        answered.prompts, taken, answered.rewards,
-        logp=whole(mine.gather(-1, at).squeeze(-1)), ref_logp=whole(theirs.gather(-1, at).squeeze(-1)),
-        entropy=whole(-(share * mine).sum(-1)), kl=whole((share * (mine - theirs)).sum(-1)), seconds=seconds,
     )  # fmt: skip
 
 

@@ -12,18 +12,10 @@ import torch
 
 from workbench.cards.protocols import SessionProtocol
 from workbench.methods.reinforcement._shared import advantages, stages
-from workbench.methods.reinforcement._shared.loop import Batch, Loop, Moved, parts, shown
+from workbench.methods.reinforcement._shared.loop import Answered, Batch, Loop, Moved, parts, shown
 from workbench.methods.reinforcement._shared.model import Decoder
 from workbench.methods.reinforcement._shared.tasks import Prompts, task
-from workbench.methods.reinforcement.difficulty_filter.draws import (
-    Answered,
-    Clock,
-    Gathered,
-    answer,
-    gather,
-    judged,
-    together,
-)
+from workbench.methods.reinforcement.difficulty_filter.draws import Clock, Gathered, gather, together
 from workbench.methods.reinforcement.difficulty_filter.filter import (
     EVERYTHING,
     Band,
@@ -89,7 +81,7 @@ class Experiment:
     def step(self, step: int) -> None:
         """Draw, filter, learn."""
         clock = Clock()
-        gathered, seconds = self._gather(step)
+        gathered = self._gather(step)
         batch = moved = advantage = None
         if gathered.batch is None:
             warnings.warn(
@@ -98,8 +90,7 @@ class Experiment:
                 stacklevel=2,
             )
         else:
-            kept = len(gathered.kept) / len(gathered.rates)
-            batch = judged(self.loop, gathered.batch, self.config.temperature, seconds * kept)
+            batch = self.loop.judge(gathered.batch, self.config.temperature)
             advantage, moved = self._learn(step, batch)
         self.spent.rollouts += len(gathered.rates) * self.config.group_size
         self.spent.seconds += clock.read()
@@ -118,16 +109,15 @@ class Experiment:
         c = self.config
         return Band(c.t_low, c.t_high) if c.filter else EVERYTHING
 
-    def _gather(self, step: int) -> tuple[Gathered, float]:
-        """The step's prompts with their responses, and the seconds that all sampling took."""
-        c, clock = self.config, Clock()
+    def _gather(self, step: int) -> Gathered:
+        """The step's prompts with their responses."""
+        c = self.config
 
         def draw(number: int) -> Answered:
             prompts = self._prompts(step, number).repeat(c.group_size)
             return self._answer(prompts, self.session.torch_rng("method", "rollout", step, number))
 
-        found = gather(draw, self.band, wanted=c.prompts, rounds=c.max_draws, group=c.group_size)
-        return found, clock.read()
+        return gather(draw, self.band, wanted=c.prompts, rounds=c.max_draws, group=c.group_size)
 
     def _prompts(self, step: int, number: int) -> Prompts:
         c = self.config
@@ -141,7 +131,7 @@ class Experiment:
         return self.task.sample(rng, n, reasoning=1.0, sizes=sizes, slots=DIGITS)
 
     def _answer(self, prompts: Prompts, generator: torch.Generator) -> Answered:
-        return answer(self.loop, prompts, max_new=MAX_NEW, temperature=self.config.temperature, generator=generator)
+        return self.loop.answer(prompts, max_new=MAX_NEW, temperature=self.config.temperature, generator=generator)
 
     # -- learning -----------------------------------------------------------------------------------------------------
 
@@ -201,7 +191,7 @@ class Experiment:
     @torch.no_grad()
     def evaluate(self) -> None:
         """Share of right sums on fixed prompts by number of digits, by fixed draws; the session calls it isolated."""
-        answered = answer(self.loop, self.asked, max_new=MAX_NEW, temperature=1.0,
+        answered = self.loop.answer(self.asked, max_new=MAX_NEW, temperature=1.0,
                           generator=self.session.torch_rng("eval", "rollout", 0))  # fmt: skip
         by_size = answered.rewards.reshape(DIGITS, -1).mean(1)
         emit("accuracy", by_size.mean())

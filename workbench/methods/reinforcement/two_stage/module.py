@@ -13,13 +13,12 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from workbench.cards.protocols import SessionProtocol
 from workbench.methods.reinforcement._shared import advantages, rewards, stages
-from workbench.methods.reinforcement._shared.loop import Batch, Moved, parts, shown
+from workbench.methods.reinforcement._shared.loop import Batch, Loop, Moved, parts, shown
 from workbench.methods.reinforcement._shared.model import Decoder
 from workbench.methods.reinforcement._shared.sampling import rollout
 from workbench.methods.reinforcement._shared.tasks import Prompts, task
 from workbench.methods.reinforcement._shared.vocabulary import PAD, padded
 from workbench.methods.reinforcement.two_stage.knobs import TwoStage
-from workbench.methods.reinforcement.two_stage.sampled import CutLoop
 from workbench.models.optim import make_optimizer
 from workbench.signals import emit, responses
 
@@ -83,7 +82,7 @@ class Experiment:
         self.policy, self.reference = Decoder(config.size), Decoder(config.size)
         self.policy.load_state_dict(weights)
         self.reference.load_state_dict(weights)
-        self.loop = CutLoop(self.policy, self.reference, self.task)
+        self.loop = Loop(self.policy, self.reference, self.task)
         self.optimizer = make_optimizer(config.optimizer, self.policy.parameters())
         self.sft_optimizer = make_optimizer(config.optimizer.sft, self.policy.parameters())  # type: ignore[attr-defined]
         self.schedule = LambdaLR(self.sft_optimizer, self._pace)
