@@ -80,6 +80,11 @@ CARD = Card(
     reconstruction="all beyond the abstract, which names the filter, its balance around one half and the bound: G, the "
     "band, the cap on draws, what becomes of a batch that is not full, and the laboratory. No code was published.",
     notes=(
+        (
+            "On five base models the end is the same with the filter and without (.976 and .974): these prompts are "
+            "learned to a ceiling, neither in fewer steps nor with fewer rollouts. A harder pool would test the paper "
+            "better."
+        ),
         "The language is made up: sums of 1 to 8 digits for models of 107,000 weights.",
         "A filter may win by steps and pays in rollouts; look at all three of the accuracy's tabs before judging it.",
         "'Balanced around one half' is the limit of a large beta: at beta 1 the exact bound is largest at .42.",
