@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from workbench.cards import Adam, Config, InvalidValue, Optimizer, control
 
 FILTER, RL, ROLLOUT, LOOK = "Filter", "Reinforcement", "Rollouts", "Looking"
@@ -79,8 +77,8 @@ class DifficultyFilter(Config):
 
     def validate(self) -> None:
         """Refuse a band in which no pass rate can lie, and more parts than a batch has responses."""
-        rates = np.arange(self.group_size + 1) / self.group_size
-        if not ((rates >= self.t_low - 1e-9) & (rates <= self.t_high + 1e-9)).any():
+        rates = (right / self.group_size for right in range(self.group_size + 1))
+        if not any(self.t_low - 1e-9 <= rate <= self.t_high + 1e-9 for rate in rates):
             raise InvalidValue(
                 f"No pass rate of {self.group_size} responses lies from {self.t_low:g} to {self.t_high:g}: widen the "
                 "band, or take an even number of responses."

@@ -166,8 +166,8 @@ class Experiment:
         emit("filled", len(kept) / c.prompts)
         emit("rollouts", self.spent.rollouts)
         emit("seconds", self.spent.seconds)
-        emit("reach_curve", reach(GRID, c.beta) / reach(best_rate(c.beta), c.beta))
-        emit("quadratic_curve", quadratic(GRID, c.beta) / reach(best_rate(c.beta), c.beta))
+        emit("reach_curve", reach(np.array(GRID), c.beta) / reach(best_rate(c.beta), c.beta))
+        emit("quadratic_curve", quadratic(np.array(GRID), c.beta) / reach(best_rate(c.beta), c.beta))
         emit("drawn_share", _binned(rates) / len(rates))
         emit("kept_share", _binned(kept) / max(1, len(kept)))
         if len(kept):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from workbench.cards import Reference, Series, Signal, View
 
 DIGITS = 8
 BINS = (-1 / 32, 33 / 32, 17)  # around sixteenths
-GRID = np.arange(17) / 16
+GRID = tuple(k / 16 for k in range(17))
 RATES = tuple(f"{p:.2g}" for p in GRID)
 SIZES = tuple(str(n) for n in range(1, DIGITS + 1))
 
