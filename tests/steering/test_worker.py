@@ -120,3 +120,12 @@ def test_starting_what_is_queued_twice_starts_it_once(run):
     start_queued(Store.find())
     start_queued(Store.find())
     assert run.state == "running"
+
+
+def test_what_importing_torch_sets_in_the_environment_does_not_lose_the_spares(monkeypatch):
+    before = spare.key()
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/tmp/somewhere")
+    monkeypatch.setenv("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+    assert spare.key() == before
+    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
+    assert spare.key() != before

@@ -35,6 +35,8 @@ _VOLATILE = (
     "_",
     "TERM",
     "GIT_",
+    "PYTORCH_NVML_",  # these two are set by importing torch and lightning
+    "TORCHINDUCTOR_",
 )
 _OURS = ("WORKBENCH_", "MLFLOW_")  # read when the run starts, not at import
 
