@@ -44,9 +44,7 @@ def _nursery(_experiments: None) -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="wb") as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(spare, "PATIENCE", 60)  # a worker that the nursery did not make would not know how to die
         patch.setenv("XDG_RUNTIME_DIR", folder)  # no spare of anybody else's, and short enough for a socket's address
-        key = spare.key()
-        patch.setattr(spare, "key", lambda: key)  # what other tests import may set variables of this environment
-        process = harness.module("nursery", key, start_new_session=True)
+        process = harness.module("nursery", spare.key(), start_new_session=True)
         try:
             assert process.stdout.readline() == "ready\n"
             yield
