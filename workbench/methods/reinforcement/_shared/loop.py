@@ -194,8 +194,8 @@ class Loop:
             found.loss.backward()
             norm = nn.utils.clip_grad_norm_(self.policy.parameters(), grad_clip)
             optimizer.step()
-            moved.take(policy_loss=found.loss.detach(), grad_norm=norm, clip_low=found.clip_low,
-                       clip_high=found.clip_high, ratio_max=found.ratio_max)  # fmt: skip
+            moved.take(policy_loss=found.loss.detach(), grad_norm=norm, clipped_low=found.clip_low,
+                       clipped_high=found.clip_high, ratio_max=found.ratio_max)  # fmt: skip
         return moved
 
     def teach_critic(

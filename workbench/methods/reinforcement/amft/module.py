@@ -152,7 +152,7 @@ class Experiment:
             self._assign(mixed * (c.grad_clip / (norm + 1e-6)).clamp(max=1.0))
             self.optimizer.step()
             moved.take(policy_loss=found.loss.detach(), sft_loss=imitated.detach(), grad_norm=norm, rl_norm=rl.norm(),
-                       sft_norm=sft.norm(), clip_low=found.clip_low, clip_high=found.clip_high,
+                       sft_norm=sft.norm(), clipped_low=found.clip_low, clipped_high=found.clip_high,
                        ratio_max=found.ratio_max)  # fmt: skip
             alike = cosine(rl, sft)
             if alike is not None:

@@ -23,7 +23,7 @@ ARMS = (
 SMOKE = {"steps": 12, "prompts": 2, "evaluation": 4, "pretraining": 150}
 PRESETS = (
     Preset("smoke", SMOKE, "twelve steps of 2 prompts, to see that everything works"),
-    Preset("tour", {}, "80 steps of 16 prompts with 8 responses each: two minutes for both", ("none", "balanced")),
+    Preset("tour", {}, "80 steps of 16 prompts with 8 responses each", ("none", "balanced")),
     Preset("full", {"steps": 200}, "200 steps", ("none", "balanced", "drop_easy", "drop_hard", "curriculum")),
 )  # fmt: skip
 
