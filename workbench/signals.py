@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -13,7 +14,9 @@ import numpy as np
 from workbench.cards.errors import InvalidValue
 
 RESPONSES = 8  # a step
+TOKENS = 2000  # of a text
 _LONGEST = 4000  # characters of a prompt or response
+_UNPRINTABLE = re.compile(r"[^\n\t\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]")
 
 _listener: Callable[[str, Any], None] | None = None
 
@@ -60,6 +63,43 @@ def responses(sampled: Iterable[Mapping[str, Any]], marks: Iterable[str] = ()) -
     """
     kept = [_response(one) for one in islice(sampled, RESPONSES)]
     return json.dumps({"responses": kept, "marks": [str(m) for m in marks]}, ensure_ascii=False, allow_nan=False)
+
+
+def tokens(pieces: Sequence[str], categories: Any, names: Sequence[str] = (), title: str = "") -> str:
+    """A stretch of text with a category for each token in each layer, for a `Signal` of shape ``tokens``.
+
+    ``emit("routes", tokens(["th", "e", " cat"], routes, names=["expert 1", "expert 2"]))``
+
+    Args:
+        pieces: the tokens as they read, shape (tokens,); the first 2,000 are kept. A byte that is no text of its own is
+            written as ``bytes.decode(errors="surrogateescape")`` gives it and, like a control character, shown in hex.
+        categories: whole numbers, shape (tokens,) or (layers, tokens); -1: none (a token that was dropped).
+        names: of the categories, from 0 on; those without one are numbered from 1.
+        title: which text this is.
+
+    Raises:
+        InvalidValue: categories that are no whole numbers from -1 on, or of another shape.
+    """
+    found = np.asarray(categories)
+    layers = np.atleast_2d(found)
+    if found.ndim not in (1, 2) or layers.shape[1] != len(pieces) or found.dtype.kind not in "iu":
+        raise InvalidValue(
+            f"Categories are whole numbers of shape (tokens,) or (layers, tokens) for {len(pieces)} tokens; "
+            f"got {found.dtype} of shape {found.shape}."
+        )
+    if layers.size and int(layers.min()) < -1:
+        raise InvalidValue(f"Categories count from 0 (-1: none); got {int(layers.min())}.")
+    data = {
+        "tokens": [_UNPRINTABLE.sub(_hex, str(piece)) for piece in pieces[:TOKENS]],
+        "categories": layers[:, :TOKENS].tolist(), "names": [str(n) for n in names], "title": str(title),
+    }  # fmt: skip
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def _hex(found: re.Match[str]) -> str:
+    """``<0x0B>``, as tokenizers write a byte."""
+    code = ord(found.group())
+    return f"<0x{code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code:02X}>"
 
 
 def _response(one: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from workbench.figures.feed import Feed
 from workbench.figures.source import StoreRuns
 from workbench.journal import RunLock, Writer
 from workbench.runs import Run, Store
-from workbench.signals import responses
+from workbench.signals import responses, tokens
 
 LAYERS = tuple(f"layer {i}" for i in range(1, 7))
 START = 1_700_000_000.0
@@ -53,6 +53,10 @@ CARD = Card(
         Signal("verdicts", shape="text"),
         Signal("responses", shape="responses"),
         Signal("confusion", shape="matrix", labels=("cat", "dog")),
+        Signal("mixes", unit="%", shape="matrix", labels=("tidal", "swell", "wind", "height")),
+        Signal("mix", shape="vector"),
+        Signal("routes", shape="tokens", axis="layer"),
+        Signal("load", shape="matrix", axis="layer × domain × expert", sides=((), ("code", "prose"), ())),
     ),
     views=(
         View(
@@ -78,7 +82,9 @@ CARD = Card(
         View("layers", "By layer", kind="scatter", series=("active", "inactive")),
         View("words", "Words", kind="text", series=("verdicts",)),
         View("answers", "Answers", kind="responses", series=("responses",)),
-        View("odd", "Odd", kind="ternary", series=("width",)),
+        View("mixes", "Mixtures", kind="ternary", series=("mixes", "mix"), range=(0, None)),
+        View("routes", "Routes", kind="tokens", series=("routes",), subtitle="where each byte went"),
+        View("load", "Load", kind="matrix", series=("load",), per_run=True, range=(0, 1), center=1 / 3),
     ),
     arms=(
         Arm("broken", "broken", role="phenomenon", overrides={"init": "default"}),
@@ -101,6 +107,19 @@ def answers(step: int) -> list[dict[str, Any]]:
         {"prompt": "C a b =", "text": "A a b", "reward": 0.0, "note": "cut off"},
         {"text": "1 < 2 & b\nnext"},
     ]
+
+
+#: Every mixture of three in quarters, and a value that is highest in the middle; shape (15, 4).
+MIXES = np.array([
+    (a / 4, b / 4, (4 - a - b) / 4, 100 * a * b * (4 - a - b) / 2.37) for a in range(5) for b in range(5 - a)
+])  # fmt: skip
+TEXT = ("th", "e", " cat", "\n", "\x07", b"\xc3".decode(errors="surrogateescape"), "<eos>", " mat")
+
+
+def routes(step: int) -> str:
+    """A text whose tokens go round four experts with the steps; the last is dropped in the second layer."""
+    first = (np.arange(8) + step // 20) % 3
+    return tokens(TEXT, np.stack([first, np.where(np.arange(8) == 7, -1, 3)]), ("sea", "lake"), "the test text")
 
 
 @dataclass
@@ -127,6 +146,9 @@ class Recording:
         share = np.clip(0.5 + 0.3 * wave[:, None] * layers[None, :3] / 3, 0, 1)
         self.writer.append_array("active", steps, START + steps, share.astype(np.float32))
         self.writer.append_array("inactive", steps, START + steps, (1 - share).astype(np.float32))
+        if self.step == 0:
+            self.writer.append_array("mixes", [0], [START], MIXES[None])
+            self.writer.append_array("mix", [0], [START], np.array([[0.5, 0.25, 0.25]]))
         few = steps[steps % self.sparse == 0]
         if few.size:
             err = 90 * np.exp(-few / 300) + 5
@@ -138,6 +160,8 @@ class Recording:
             for s in few:
                 self.writer.append_text("verdicts", int(s), START + float(s), f"certified at {s}\nnot certified")
                 self.writer.append_text("responses", int(s), START + float(s), responses(answers(int(s)), ("V",)))
+                self.writer.append_text("routes", int(s), START + float(s), routes(int(s)))
+            self.writer.append_array("load", few, START + few, np.full((few.size, 2, 2, 3), 1 / 3) + np.eye(2, 3) / 2)
         self.step += count
         if flush:
             self.writer.flush()

@@ -119,6 +119,11 @@ def test_an_area_stacks_one_component_of_one_run_to_the_whole(pair):
     assert chart.ydomain == (0.0, 1.0)
 
 
+def test_an_area_lets_one_choose_among_components_that_only_the_data_counts(pair):
+    assert draw(pair, "states").components == ("layer 1", "layer 2", "layer 3")
+    assert draw(pair, View("w", "W", kind="area", series=("width",))).components == (), "all are drawn at once"
+
+
 def test_an_area_shows_the_last_component_of_the_first_run_unless_asked(pair):
     chart = draw(pair, "states")
     assert (chart.run, chart.component) == (pair[0].id, 2)
@@ -201,7 +206,8 @@ def test_an_empty_chart_says_what_it_waits_for_and_an_ended_run_what_it_never_re
 
 
 def test_a_kind_of_view_that_cannot_be_drawn_says_so(pair):
-    assert draw(pair, "odd").empty == "Views of the kind 'ternary' cannot be drawn yet."
+    odd = View("odd", "Odd", kind="sculpture", series=("width",))
+    assert draw(pair, odd).empty == "Views of the kind 'sculpture' cannot be drawn yet."
 
 
 def test_every_colour_a_card_names_is_a_design_token():
@@ -235,3 +241,39 @@ def test_the_two_sides_of_a_matrix_have_names_of_their_own(pair):
     chart = chart_data(card_, pair, view)
     assert chart.rows == ("layer 1", "layer 2")
     assert chart.columns == ("task 1", "task 2")
+
+
+def test_of_a_stack_of_matrices_one_is_shown_the_last_unless_asked(pair):
+    chart = draw(pair, "load")
+    assert (chart.component, chart.components) == (1, ("layer 1", "layer 2"))
+    assert chart.rows == ("code", "prose")
+    assert chart.columns == ("expert 1", "expert 2", "expert 3")
+    assert chart.values == pytest.approx(np.ravel(np.full((2, 3), 1 / 3) + np.eye(2, 3) / 2))
+    assert draw(pair, "load", component=0).component == 0
+    assert draw(pair, "load", component=9).component == 1
+
+
+def test_the_layers_of_a_stack_share_their_colours_and_the_neutral_value(store):
+    recording = record(store)
+    recording.writer.append_array("load", [0], [0.0], np.arange(12.0).reshape(1, 2, 2, 3))
+    recording.writer.flush()
+    free = View("m", "M", kind="matrix", series=("load",), center=5.0)
+    for component in (0, 1):
+        chart = draw([recording.run], free, component=component)
+        assert (chart.vdomain, chart.center) == ((0.0, 11.0), 5.0)
+    recording.end()
+
+
+def test_an_array_with_too_many_sides_is_named_in_the_chart(store):
+    recording = record(store)
+    recording.writer.append_array("load", [0], [0.0], np.zeros((1, 2, 2, 2, 2)))
+    recording.writer.flush()
+    assert "shape (2, 2, 2, 2)" in draw([recording.run], "load").empty
+    recording.end()
+
+
+def test_a_plotly_scale_parts_at_the_neutral_value_and_nowhere_without_one(pair):
+    [parted] = figure(draw(pair, "load")).data
+    assert [share for share, _ in parted.colorscale] == pytest.approx([0, 1 / 3, 1])
+    [plain] = figure(draw(pair, "matrix")).data
+    assert [share for share, _ in plain.colorscale] == [0, 1]

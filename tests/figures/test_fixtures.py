@@ -41,7 +41,7 @@ def test_the_stored_frames_have_the_form_and_the_numbers_that_are_sent_today(fre
             assert np.frombuffer(new, "<f4") == pytest.approx(np.frombuffer(old, "<f4"), nan_ok=True, rel=1e-5)
 
 
-@pytest.mark.parametrize("chart", range(15))
+@pytest.mark.parametrize("chart", range(17))
 def test_the_live_chart_and_the_plotly_figure_are_drawn_from_the_same_frame(chart):
     head, [buffer] = load("frame_full")
     data = decode(head["charts"][chart], buffer)

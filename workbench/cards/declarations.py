@@ -10,9 +10,10 @@ from workbench.cards.controls import Config, Control, controls_of
 from workbench.cards.errors import UnknownName
 
 _T = TypeVar("_T", "Arm", "Preset")
-SHAPES = ("scalar", "vector", "histogram", "matrix", "image", "text", "responses")
+SHAPES = ("scalar", "vector", "histogram", "matrix", "image", "text", "responses", "tokens")
 KINDS = (
     "line", "area", "bars", "histogram", "heatmap", "matrix", "scatter", "ternary", "image", "text", "responses",
+    "tokens",
 )  # fmt: skip
 
 
@@ -36,9 +37,12 @@ class Signal:
         meaning: one sentence.
         shape: ``scalar``; ``vector`` (one value per class, layer, expert: `axis` and `labels` say which);
             ``histogram`` (counts of `edges` = (low, high, bins) equal bins, outliers in the end bins);
-            ``matrix`` (`axis` names both sides: ``layer × task``, or one for both; `labels` are both sides');
+            ``matrix`` (`axis` names both sides: ``layer × task``, or one for both; `labels` are both sides', `sides`
+            each one's) or a stack of them (``layer × domain × expert``), of which a view shows one;
             ``image`` ((H, W), (H, W, 3) or (N, H, W[, 3]), uint8 or floats in [0, 1]); ``text``;
-            ``responses`` (a language model's, by `workbench.signals.responses`).
+            ``responses`` (a language model's, by `workbench.signals.responses`);
+            ``tokens`` (a text with a category a token, by `workbench.signals.tokens`; `axis` names its layers).
+        sides: of a matrix, the labels along each side, ``((), ("code", "prose"), ())``; an empty one is numbered.
         healthy: the range in which the quantity raises no worry.
         deterministic: False for wall-clock figures, which replay does not compare.
         main: shown as the run's sparkline.
@@ -56,6 +60,7 @@ class Signal:
     deterministic: bool = True
     main: bool = False
     only: str = ""
+    sides: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,13 +90,17 @@ class View:
         id: snake_case, unique in the card.
         kind: one of `KINDS`. ``area`` stacks its series (vector signals: of one component, chosen in the panel);
             ``bars`` and ``histogram`` show the newest step, or the time slider's; ``responses`` shows one run's at a
-            time, a step a page, and can be held and leafed through (`range`: the lowest and the highest reward).
+            time, a step a page, and can be held and leafed through (`range`: the lowest and the highest reward);
+            ``ternary`` shows a matrix signal (N, 4), a row a point: three weights that sum to 1, then its value, named
+            by the signal's `labels` (three corners, the value); a second series, a vector (3,), is where each run
+            itself lies (`range`: that of the colours). ``tokens`` and stacks of matrices show one layer at a time.
         series: signals drawn (`Series`, or just names).
         bands: pairs of signals with the space between them shaded (what lies between two bounds).
         scale: of the y axis, ``linear`` or ``log``; `range` fixes its ends.
         group: views of one group share a place, as tabs labelled by `tab`.
         per_run: draw one run at a time, chosen in the panel (stacked areas and images), instead of overlaying all.
         path: ``scatter``, whose series are (x, y): the way each run took stands faint behind its dot.
+        center: ``heatmap`` and ``matrix``: the neutral value, from which two colours part; None: one, light to dark.
     """
 
     id: str
@@ -108,6 +117,7 @@ class View:
     tab: str = ""
     per_run: bool = False
     path: bool = True
+    center: float | None = None
 
     def lines(self) -> tuple[Series, ...]:
         """The series with bare names turned into `Series`."""

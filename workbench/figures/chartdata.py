@@ -138,6 +138,7 @@ class ChartData:
         xdomain: first and last step of the x axis (for charts without one: of the runs).
         ydomain: fixed ends of the y axis; None: as the data needs.
         component, run, step: what is shown where the view shows one component, run or step.
+        components: names of those that can be chosen; empty: there is no choice.
     """
 
     id: str
@@ -151,6 +152,7 @@ class ChartData:
     ydomain: tuple[float, float] | None = None
     references: tuple[Mark, ...] = ()
     component: int | None = None
+    components: tuple[str, ...] = ()
     run: str | None = None
     step: int | None = None
     note: str | None = None
@@ -202,13 +204,46 @@ class ScatterData(ChartData):
 
 @dataclass(frozen=True, kw_only=True)
 class GridData(ChartData):
-    """A heat map (components over steps) or a matrix at one step; `values` row by row, shape (rows × columns,)."""
+    """A heat map (components over steps) or a matrix at one step; `values` row by row, shape (rows × columns,).
+
+    `center` is the neutral value, from which the colours of `vdomain` part to two sides; None: they go one way.
+    """
 
     rows: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     x: Axis | None = None
     values: Array = field(default_factory=lambda: np.empty(0))
     vdomain: tuple[float, float] | None = None
+    center: float | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run lies in a ternary map: three weights that sum to 1."""
+
+    key: str
+    run: str
+    label: str
+    color: Color
+    at: tuple[float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TernaryData(ChartData):
+    """A value for each mixture of three, with the runs' own places.
+
+    Attributes:
+        corners, vlabel: names of the three that are mixed, and of the value.
+        weights: three a point, one point after another, shape (3 × points,).
+        values: shape (points,); vdomain: ends of their colours.
+    """
+
+    corners: tuple[str, ...] = ()
+    vlabel: str = ""
+    weights: Array = field(default_factory=lambda: np.empty(0))
+    values: Array = field(default_factory=lambda: np.empty(0))
+    vdomain: tuple[float, float] | None = None
+    series: tuple[Place, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,6 +287,22 @@ class ResponsesData(ChartData):
     earlier: int | None = None
     later: int | None = None
     newest: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokensData(ChartData):
+    """A stretch of text with a category for each token, at one step and of one layer (`component`).
+
+    Attributes:
+        pieces: the tokens as they read.
+        categories: the number of each one's category, shape (tokens,); -1: none.
+        names, shares: of the categories: what they are called, what part of all tokens has them.
+    """
+
+    pieces: tuple[str, ...] = ()
+    categories: Array = field(default_factory=lambda: np.empty(0))
+    names: tuple[str, ...] = ()
+    shares: tuple[float, ...] = ()
 
 
 @dataclass
@@ -310,11 +361,13 @@ class _Packer:
 
 _KINDS: dict[str, type[ChartData]] = {
     "line": LineData, "area": LineData, "bars": BarData, "histogram": HistogramData, "heatmap": GridData,
-    "matrix": GridData, "scatter": ScatterData, "image": ImageData, "text": TextData,
-    "responses": ResponsesData,
+    "matrix": GridData, "scatter": ScatterData, "ternary": TernaryData, "image": ImageData, "text": TextData,
+    "responses": ResponsesData, "tokens": TokensData,
 }  # fmt: skip
-_PARTS: dict[type[ChartData], type] = {LineData: Line, BarData: Bars, HistogramData: Counts, ScatterData: Dots}
-_ARRAYS = ("mean", "lo", "hi", "values", "counts", "data", "x", "y", "path_x", "path_y")
+_PARTS: dict[type[ChartData], type] = {
+    LineData: Line, BarData: Bars, HistogramData: Counts, ScatterData: Dots, TernaryData: Place,
+}  # fmt: skip
+_ARRAYS = ("mean", "lo", "hi", "values", "counts", "data", "x", "y", "path_x", "path_y", "weights", "categories")
 
 
 def decode(head: dict[str, Any], buffer: bytes) -> ChartData:
@@ -341,7 +394,6 @@ def decode(head: dict[str, Any], buffer: bytes) -> ChartData:
         values["images"] = tuple(part(Picture, p) for p in head["images"])
     if "responses" in head:
         values["responses"] = tuple(part(Response, r) for r in head["responses"])
-    if cls is GridData:
-        values["values"] = array(head["values"])
+    values |= {k: array(head[k]) for k in ("values", "weights", "categories") if k in head}
     chart: ChartData = cls(**values)
     return chart

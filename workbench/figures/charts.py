@@ -40,7 +40,7 @@ class Request:
         return self.card.signal(name) or Signal(name)
 
 
-SINGLE = ("area", "responses")  # kinds that show one run at a time, declared so or not
+SINGLE = ("area", "responses", "tokens")  # kinds that show one run at a time, declared so or not
 _ALIKE = 0.02  # references of several runs that differ by less are one line
 
 Builder = Callable[[Request, dict[str, Any]], ChartData]
@@ -74,7 +74,7 @@ def chart_data(
     Args:
         width: of the plot in pixels: the most buckets its grid may have.
         range: steps shown; None: the whole run (a young run: the part it has begun). Of responses those of its first.
-        component: which one of a vector signal, where the view shows one; None: the last (areas) or all (lines).
+        component: which component or layer, where the view shows one; None: the last (of lines: all).
         run: which run, where the view shows one; None: the first.
         at: the step of bars, histograms, matrices, images and text; None: the newest.
         colors: run id → palette index; None: chosen by arm.
@@ -100,7 +100,7 @@ def chart_data(
 
 
 def _builder(kind: str) -> Builder:
-    from workbench.figures import lines, newest, responses, scatter  # noqa: F401  (they register themselves)
+    from workbench.figures import lines, newest, responses, scatter, ternary, token_text  # noqa: F401  (they register themselves)
 
     return _BUILDERS.get(kind, _unknown)
 

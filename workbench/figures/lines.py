@@ -27,6 +27,13 @@ def component_label(signal: Signal, index: int) -> str:
     return f"{signal.axis or signal.name.replace('_', ' ')} {index + 1}"
 
 
+def one_of(request: Request, signal: Signal, size: int) -> tuple[int, tuple[str, ...]]:
+    """Which of the components is shown, the one asked for or the last, and the names of all."""
+    last = size - 1
+    shown = last if request.component is None else max(0, min(request.component, last))
+    return shown, tuple(component_label(signal, i) for i in range(size))
+
+
 @builds("line")
 def lines(request: Request, common: dict[str, Any]) -> LineData:
     """Curves of all runs, a vector signal's components shaded light to dark, with the bands between pairs."""
@@ -51,15 +58,15 @@ def areas(request: Request, common: dict[str, Any]) -> LineData:
     """Parts of a whole for one run: the view's series, or the components of its only (vector) signal."""
     run = request.runs[0] if request.runs else None
     declared = request.view.lines()
-    component, label, found = request.component, "", []
+    component, found = request.component, []
+    labels: tuple[str, ...] = ()
     if run is not None and len(declared) == 1:
         found = list(_curves(request, run, declared[0]))
     elif run is not None:
         chosen = [(s, list(_curves(replace(request, component=None), run, s))) for s in declared]
         size = max((len(curves) for _, curves in chosen), default=0)
         if size > 1:
-            component = size - 1 if component is None else min(component, size - 1)
-            label = component_label(request.signal(declared[0].signal), component)
+            component, labels = one_of(request, request.signal(declared[0].signal), size)
         for s, curves in chosen:
             if curves:
                 curve = curves[min(component or 0, len(curves) - 1)]
@@ -70,11 +77,11 @@ def areas(request: Request, common: dict[str, Any]) -> LineData:
     parts = [
         replace(line, color=color, shade=1.0, lo=None, hi=None) for line, color in zip(found, tokens, strict=False)
     ]
-    title = f"{common['title']}, {label}" if label else common["title"]
+    title = f"{common['title']}, {labels[component]}" if component is not None and labels else common["title"]
     subtitle = " · ".join(p for p in (run.label if run else "", common["subtitle"]) if p)
     empty = common["empty"] or (None if parts else waiting(request, [s.signal for s in declared]))
-    shared = {**common, "title": title, "subtitle": subtitle, "empty": empty, "component": component}
-    shared["run"] = run.id if run else None
+    shared = {**common, "title": title, "subtitle": subtitle, "empty": empty, "run": run.id if run else None}
+    shared |= {"component": component, "components": labels}
     shared["ydomain"] = common["ydomain"] or (0.0, 1.0)
     return LineData(**shared, x=_trim(_axis(request), parts), series=tuple(parts))
 
@@ -89,7 +96,7 @@ def heatmap(request: Request, common: dict[str, Any]) -> GridData:
     finite = values[np.isfinite(values)]
     return GridData(
         **{**common, "empty": common["empty"] or (None if rows else waiting(request, [s.signal for s in declared]))},
-        rows=tuple(line.label for line in rows), x=x, values=values,
+        rows=tuple(line.label for line in rows), x=x, values=values, center=request.view.center,
         vdomain=common["ydomain"] or ((float(finite.min()), float(finite.max())) if finite.size else None),
     )  # fmt: skip
 

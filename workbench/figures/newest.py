@@ -12,10 +12,11 @@ from workbench.cards import InvalidValue, Signal
 from workbench.figures.ancestry import array_at, scalar_at, text_at
 from workbench.figures.chartdata import BarData, Bars, Counts, GridData, HistogramData, ImageData, Picture, TextData
 from workbench.figures.charts import Request, builds, waiting
-from workbench.figures.lines import component_label
+from workbench.figures.lines import component_label, one_of
 
 _SIDE = 512  # pictures are thinned to at most so many pixels a side before they travel
 _PICTURES = 32
+_STACK = 3  # sides of a stack of matrices
 
 
 @builds("bars")
@@ -66,21 +67,29 @@ def histogram(request: Request, common: dict[str, Any]) -> HistogramData:
 
 @builds("matrix")
 def matrix(request: Request, common: dict[str, Any]) -> GridData:
-    """A matrix signal of one run; the view's range is that of its colours."""
+    """A matrix signal of one run, or one layer of a stack; the view's range is that of its colours, for all layers."""
     name = request.view.lines()[0].signal
-    signal = request.signal(name)
-    side = [replace(signal, axis=axis.strip()) for axis in signal.axis.split("×")]
     for run in request.runs[:1]:
         found = array_at(run, name, request.at)
         if found is not None:
             values = np.atleast_2d(np.asarray(found[1], dtype=np.float64))
+            if values.ndim > _STACK:
+                words = f"{name} has arrays of shape {values.shape}; a matrix or a stack of them is drawn."
+                return GridData(**{**common, "empty": words})
             finite = values[np.isfinite(values)]
+            *stack, rows, columns = _sides(request.signal(name), values.ndim)
+            component: int | None = None
+            components: tuple[str, ...] = ()
+            if stack:
+                component, components = one_of(request, stack[0], len(values))
+                values = values[component]
             return GridData(
-                **{**common, "step": found[0], "run": run.id},
-                rows=tuple(component_label(side[0], i) for i in range(values.shape[0])),
-                columns=tuple(component_label(side[-1], i) for i in range(values.shape[1])),
+                **{**common, "step": found[0], "run": run.id, "component": component, "components": components},
+                rows=tuple(component_label(rows, i) for i in range(values.shape[0])),
+                columns=tuple(component_label(columns, i) for i in range(values.shape[1])),
                 values=values.ravel(),
                 vdomain=common["ydomain"] or ((float(finite.min()), float(finite.max())) if finite.size else None),
+                center=request.view.center,
             )
     return GridData(**{**common, "empty": common["empty"] or waiting(request, [name])})
 
@@ -119,6 +128,14 @@ def text(request: Request, common: dict[str, Any]) -> TextData:
                 lines += [prefix + line for line in found[1].splitlines()]
     empty = common["empty"] or (None if lines else waiting(request, [s.signal for s in declared]))
     return TextData(**{**common, "empty": empty, "step": step}, lines=tuple(lines))
+
+
+def _sides(signal: Signal, count: int) -> list[Signal]:
+    """The signal as it is along each side of its arrays: that side's axis and labels."""
+    axes = [axis.strip() for axis in signal.axis.split("×")]
+    axes = [*[axes[0]] * (count - len(axes)), *axes][-count:]
+    labels = signal.sides[-count:] if len(signal.sides) >= count else (signal.labels,) * count
+    return [replace(signal, axis=axis, labels=names) for axis, names in zip(axes, labels, strict=True)]
 
 
 def _split(signal: Signal, value: NDArray[Any]) -> list[NDArray[Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from workbench.cards import Card, Config, Control, Paper, Series, UnknownName, View, card, experiments
-from workbench.figures.responses import text_kind
+from workbench.figures import responses, token_text
 from workbench.runs import Run, Store
 
 _COMPONENTS = 16  # a vector of more components is drawn as a heat map
@@ -54,7 +54,7 @@ def _views(run: Run) -> tuple[View, ...]:
             shared.setdefault(name.rsplit("/", 1)[-1], []).append(name)
         elif kind == "text":
             newest = run.reader.text_at(name)
-            views.append(View(name, name, kind=text_kind(newest[1]) if newest else "text", series=(name,)))
+            views.append(View(name, name, kind=_text_kind(newest[1]) if newest else "text", series=(name,)))
         elif found := run.reader.array_at(name):
             size, dims = found[1].size, found[1].ndim
             shape = "matrix" if dims == 2 else "line" if size <= _COMPONENTS else "heatmap"
@@ -65,3 +65,9 @@ def _views(run: Run) -> tuple[View, ...]:
         for last, names in shared.items()
     ]
     return (*lines, *views)
+
+
+def _text_kind(text: str) -> str:
+    """The kind of view for a recorded text."""
+    known = {"responses": responses.read, "tokens": token_text.read}
+    return next((kind for kind, read in known.items() if read(text) is not None), "text")

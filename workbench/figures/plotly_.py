@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from workbench.figures import plotly_words  # noqa: F401  (it registers its kinds)
 from workbench.figures.chartdata import (
     BarData,
     ChartData,
@@ -19,30 +17,14 @@ from workbench.figures.chartdata import (
     Line,
     LineData,
     Picture,
-    ResponsesData,
     ScatterData,
-    TextData,
+    TernaryData,
 )
-from workbench.figures.palette import resolve, tokens
+from workbench.figures.palette import tokens
+from workbench.figures.plotly_parts import Style, finish, traces
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
-
-
-@dataclass(frozen=True)
-class _Style:
-    theme: str
-    runs: Mapping[str, str]  # run id → name for legends; empty: series labels alone
-
-    def color(self, color: Mapping[str, int | str], alpha: float = 1.0) -> str:
-        red, green, blue = _rgb(resolve(color, self.theme))
-        return f"rgba({red},{green},{blue},{alpha:g})"
-
-    def token(self, name: str) -> str:
-        return str(tokens()[self.theme][name])
-
-    def name(self, run: str, label: str) -> str:
-        return f"{self.runs[run]} · {label}" if run in self.runs and label != self.runs[run] else label
 
 
 def figure(
@@ -62,8 +44,8 @@ def figure(
     """
     import plotly.graph_objects as go
 
-    style = _Style(theme, runs or {})
-    fig = go.Figure(_traces(chart, style))
+    style = Style(theme, runs or {})
+    fig = go.Figure(traces(chart, style))
     small = {"text": chart.subtitle, "font": {"size": 12, "color": style.token("ink2")}}
     axis = {"gridcolor": style.token("line"), "zeroline": False, "linecolor": style.token("line")}
     fig.update_layout(
@@ -83,7 +65,7 @@ def figure(
                       annotation={"text": mark.label, "font": {"size": 11}})  # fmt: skip
         if chart.scale == "log" and mark.value > 0:
             fig.layout.annotations[-1].y = float(np.log10(mark.value))  # plotly places notes, unlike lines, by exponent
-    _finish(chart, fig, style)
+    finish(chart, fig, style)
     if isinstance(chart, LineData):
         _annotate(fig, style, findings, interventions)
     return fig
@@ -94,18 +76,8 @@ def html(fig: Figure) -> str:
     return str(fig.to_html(include_plotlyjs=True, full_html=True, config={"displaylogo": False, "responsive": True}))
 
 
-@singledispatch
-def _traces(chart: ChartData, style: _Style) -> list[Any]:
-    raise NotImplementedError(type(chart).__name__)
-
-
-@singledispatch
-def _finish(chart: ChartData, fig: Figure, style: _Style) -> None:
-    """What a kind of chart changes in the layout."""
-
-
-@_traces.register(LineData)
-def _lines(chart: LineData, style: _Style) -> list[Any]:
+@traces.register(LineData)
+def _lines(chart: LineData, style: Style) -> list[Any]:
     import plotly.graph_objects as go
 
     if chart.kind == "area":
@@ -126,7 +98,7 @@ def _lines(chart: LineData, style: _Style) -> list[Any]:
     return traces
 
 
-def _curve(steps: Any, line: Line, style: _Style) -> list[Any]:
+def _curve(steps: Any, line: Line, style: Style) -> list[Any]:
     import plotly.graph_objects as go
 
     alpha = 0.35 + 0.65 * line.shade
@@ -175,8 +147,8 @@ def _gapped(values: Any) -> Any:
     return np.where(np.isfinite(values), values, np.nan)
 
 
-@_finish.register(LineData)
-def _finish_lines(chart: LineData, fig: Figure, style: _Style) -> None:
+@finish.register(LineData)
+def _finish_lines(chart: LineData, fig: Figure, style: Style) -> None:
     if any(line.axis == "right" for line in chart.series):
         fig.update_layout(
             yaxis2={"overlaying": "y", "side": "right", "showgrid": False, "linecolor": style.token("line")},
@@ -184,8 +156,8 @@ def _finish_lines(chart: LineData, fig: Figure, style: _Style) -> None:
         )
 
 
-@_traces.register(BarData)
-def _bars(chart: BarData, style: _Style) -> list[Any]:
+@traces.register(BarData)
+def _bars(chart: BarData, style: Style) -> list[Any]:
     import plotly.graph_objects as go
 
     return [
@@ -194,14 +166,14 @@ def _bars(chart: BarData, style: _Style) -> list[Any]:
     ]
 
 
-@_finish.register(BarData)
-def _finish_bars(chart: BarData, fig: Figure, _style: _Style) -> None:
+@finish.register(BarData)
+def _finish_bars(chart: BarData, fig: Figure, _style: Style) -> None:
     title = "" if chart.step is None else f"at step {chart.step:,}"
     fig.update_layout(xaxis={"range": None, "autorange": True, "title": {"text": title}})
 
 
-@_traces.register(HistogramData)
-def _histogram(chart: HistogramData, style: _Style) -> list[Any]:
+@traces.register(HistogramData)
+def _histogram(chart: HistogramData, style: Style) -> list[Any]:
     import plotly.graph_objects as go
 
     low, high, bins = chart.edges
@@ -213,8 +185,8 @@ def _histogram(chart: HistogramData, style: _Style) -> list[Any]:
     ]
 
 
-@_finish.register(HistogramData)
-def _finish_histogram(chart: HistogramData, fig: Figure, _style: _Style) -> None:
+@finish.register(HistogramData)
+def _finish_histogram(chart: HistogramData, fig: Figure, _style: Style) -> None:
     where = "" if chart.step is None else f", step {chart.step:,}"
     fig.update_layout(
         barmode="overlay",
@@ -223,8 +195,8 @@ def _finish_histogram(chart: HistogramData, fig: Figure, _style: _Style) -> None
     )
 
 
-@_traces.register(ScatterData)
-def _scatter(chart: ScatterData, style: _Style) -> list[Any]:
+@traces.register(ScatterData)
+def _scatter(chart: ScatterData, style: Style) -> list[Any]:
     import plotly.graph_objects as go
 
     traces = []
@@ -246,8 +218,8 @@ def _scatter(chart: ScatterData, style: _Style) -> list[Any]:
     return traces
 
 
-@_finish.register(ScatterData)
-def _finish_scatter(chart: ScatterData, fig: Figure, _style: _Style) -> None:
+@finish.register(ScatterData)
+def _finish_scatter(chart: ScatterData, fig: Figure, _style: Style) -> None:
     def title(label: str, unit: str) -> dict[str, str]:
         return {"text": f"{label} ({unit})" if unit else label}
 
@@ -255,8 +227,8 @@ def _finish_scatter(chart: ScatterData, fig: Figure, _style: _Style) -> None:
     fig.update_xaxes(range=None, autorange=True, title=title(chart.xlabel, chart.xunit))
 
 
-@_traces.register(GridData)
-def _grid(chart: GridData, style: _Style) -> list[Any]:
+@traces.register(GridData)
+def _grid(chart: GridData, style: Style) -> list[Any]:
     import plotly.graph_objects as go
 
     if not chart.rows:
@@ -264,20 +236,58 @@ def _grid(chart: GridData, style: _Style) -> list[Any]:
     values = _gapped(chart.values.reshape(len(chart.rows), -1))
     x = chart.x.steps if chart.x is not None else list(chart.columns)
     ends = {} if chart.vdomain is None else {"zmin": chart.vdomain[0], "zmax": chart.vdomain[1]}
-    scale = [[0, style.token("bg1")], [1, style.token("blue")]]
+    scale = style.shades(chart.vdomain, chart.center)
     return [go.Heatmap(x=x, y=list(chart.rows), z=values, colorscale=scale, **ends)]
 
 
-@_finish.register(GridData)
-def _finish_grid(chart: GridData, fig: Figure, _style: _Style) -> None:
+@finish.register(GridData)
+def _finish_grid(chart: GridData, fig: Figure, _style: Style) -> None:
     fig.update_layout(hovermode="closest", yaxis={"type": "category", "title": {"text": ""}})
     if chart.x is None:
         title = "" if chart.step is None else f"at step {chart.step:,}"
         fig.update_layout(xaxis={"type": "category", "range": None, "autorange": True, "title": {"text": title}})
 
 
-@_traces.register(ImageData)
-def _images(chart: ImageData, _style: _Style) -> list[Any]:
+@traces.register(TernaryData)
+def _ternary(chart: TernaryData, style: Style) -> list[Any]:
+    import plotly.graph_objects as go
+
+    if not chart.values.size:
+        return []
+    hover = "<br>".join(f"{c}: %{{{side}:.3f}}" for c, side in zip(chart.corners, "abc", strict=True))
+    a, b, c = chart.weights.reshape(-1, 3).T
+    low, high = chart.vdomain or (None, None)
+    bar = {"title": {"text": f"{chart.vlabel} ({chart.unit})" if chart.unit else chart.vlabel}}
+    marker = {"size": 10, "color": chart.values, "cmin": low, "cmax": high, "colorscale": style.shades(),
+              "colorbar": bar, "line": {"width": 0}}  # fmt: skip
+    value = f"<br>{chart.vlabel}: %{{marker.color:.4~g}} {chart.unit}<extra></extra>"
+    points = go.Scatterternary(a=a, b=b, c=c, mode="markers", marker=marker, showlegend=False,
+                               hovertemplate=hover + value)  # fmt: skip
+    rings = [
+        go.Scatterternary(
+            a=[p.at[0]], b=[p.at[1]], c=[p.at[2]], mode="markers", name=style.runs.get(p.run, p.label),
+            marker={"size": 15, "symbol": "circle-open", "color": style.color(p.color), "line": {"width": 3}},
+            hovertemplate=f"<b>{p.label}</b><br>{hover}<extra></extra>",
+        )
+        for p in chart.series
+    ]  # fmt: skip
+    return [points, *rings]
+
+
+@finish.register(TernaryData)
+def _finish_ternary(chart: TernaryData, fig: Figure, style: Style) -> None:
+    side = {"gridcolor": style.token("line"), "linecolor": style.token("line_strong"), "tickformat": ".0%"}
+    axes = {
+        f"{name}axis": {**side, "title": {"text": corner}} for name, corner in zip("abc", chart.corners, strict=False)
+    }
+    fig.update_layout(
+        hovermode="closest", ternary={"sum": 1, "bgcolor": style.token("bg"), **axes}, legend={"x": 0, "y": 1},
+        xaxis={"visible": False}, yaxis={"visible": False},
+    )  # fmt: skip
+
+
+@traces.register(ImageData)
+def _images(chart: ImageData, _style: Style) -> list[Any]:
     import plotly.graph_objects as go
 
     columns = min(len(chart.images), 8)
@@ -295,8 +305,8 @@ def _rgb_pixels(picture: Picture) -> Any:
     return np.repeat(pixels, 3, axis=2) if picture.channels == 1 else pixels
 
 
-@_finish.register(ImageData)
-def _finish_images(chart: ImageData, fig: Figure, _style: _Style) -> None:
+@finish.register(ImageData)
+def _finish_images(chart: ImageData, fig: Figure, _style: Style) -> None:
     bare = {"visible": False, "autorange": True, "range": None}
     fig.update_layout(hovermode="closest", xaxis=bare, yaxis={**bare, "autorange": "reversed", "scaleanchor": "x"})
     columns = min(len(chart.images), 8) or 1
@@ -305,74 +315,6 @@ def _finish_images(chart: ImageData, fig: Figure, _style: _Style) -> None:
             x=(i % columns) * (picture.width + 4) + picture.width / 2, showarrow=False, font={"size": 10},
             y=(i // columns) * (picture.height + 12) + picture.height + 5, text=picture.caption or picture.label,
         )  # fmt: skip
-
-
-@_traces.register(TextData)
-def _text(_chart: TextData, _style: _Style) -> list[Any]:
-    return []
-
-
-@_finish.register(TextData)
-def _finish_text(chart: TextData, fig: Figure, _style: _Style) -> None:
-    bare = {"visible": False}
-    fig.update_layout(xaxis=bare, yaxis=bare)
-    if chart.lines:
-        fig.add_annotation(
-            text="<br>".join(chart.lines), x=0, y=1, xref="paper", yref="paper", align="left", showarrow=False
-        )
-
-
-_GRADES = {"good": ("✓", "green"), "fair": ("~", "amber"), "bad": ("✗", "verm"), "": ("", "bg1")}
-
-
-@_traces.register(ResponsesData)
-def _responses(chart: ResponsesData, style: _Style) -> list[Any]:
-    import plotly.graph_objects as go
-
-    if not chart.responses:
-        return []
-    rewards = [
-        " ".join(part for part in (_GRADES[r.grade][0], "" if r.reward is None else f"{r.reward:.3g}") if part)
-        for r in chart.responses
-    ]
-    tints = [style.color({"token": _GRADES[r.grade][1]}, 0.14 if r.grade else 1.0) for r in chart.responses]
-    columns = {
-        "reward": rewards,
-        "prompt": [_literal(r.prompt) for r in chart.responses],
-        "response": [_marked(r.text, chart.marks) for r in chart.responses],
-        "note": [_literal(r.note) for r in chart.responses],
-    }
-    shown = {name: values for name, values in columns.items() if name == "response" or any(values)}
-    widths = {"reward": 1, "prompt": 2, "response": 7, "note": 2}
-    return [
-        go.Table(
-            columnwidth=[widths[name] for name in shown],
-            header={"values": list(shown), "align": "left", "fill": {"color": style.token("bg2")},
-                    "font": {"color": style.token("ink2")}, "line": {"color": style.token("line")}},
-            cells={"values": list(shown.values()), "align": "left", "fill": {"color": [tints] * len(shown)},
-                   "font": {"color": style.token("ink"), "family": "monospace"},
-                   "line": {"color": style.token("line")}, "height": 24},
-        )
-    ]  # fmt: skip
-
-
-def _literal(text: str) -> str:
-    """As it reads: plotly takes ``<eos>`` for a tag."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", "<br>")
-
-
-def _marked(text: str, marks: tuple[str, ...]) -> str:
-    """With the marked tokens, and those in angle brackets, in bold."""
-    alternatives = [r"<[^<>\s]+>", *(rf"(?<!\S){re.escape(m)}(?!\S)" for m in marks)]
-    parts = re.split(f"({'|'.join(alternatives)})", text)
-    return "".join(f"<b>{_literal(part)}</b>" if i % 2 else _literal(part) for i, part in enumerate(parts))
-
-
-@_finish.register(ResponsesData)
-def _finish_responses(chart: ResponsesData, fig: Figure, _style: _Style) -> None:
-    where = " · ".join(t for t in ("" if chart.step is None else f"step {chart.step:,}", chart.subtitle) if t)
-    fig.layout.title.subtitle.text = where
-    fig.update_layout(xaxis={"visible": False}, yaxis={"visible": False})
 
 
 def _yrange(chart: ChartData) -> dict[str, Any]:
@@ -385,7 +327,7 @@ def _yrange(chart: ChartData) -> dict[str, Any]:
 
 
 def _annotate(
-    fig: Figure, style: _Style, findings: Iterable[Mapping[str, Any]], interventions: Iterable[Mapping[str, Any]]
+    fig: Figure, style: Style, findings: Iterable[Mapping[str, Any]], interventions: Iterable[Mapping[str, Any]]
 ) -> None:
     right = fig.layout.xaxis.range[1]
     for i, finding in enumerate(findings):
@@ -396,9 +338,3 @@ def _annotate(
     for done in interventions:
         if done["step"] is not None and done["outcome"] == "applied":
             fig.add_vline(done["step"], line={"dash": "dot", "width": 1, "color": style.token("ink2")})
-
-
-def _rgb(color: str) -> tuple[int, int, int]:
-    text = color.lstrip("#")
-    text = "".join(c * 2 for c in text) if len(text) == 3 else text
-    return int(text[0:2], 16), int(text[2:4], 16), int(text[4:6], 16)

@@ -37,15 +37,10 @@ def responses(request: Request, common: dict[str, Any]) -> ResponsesData:
 
 def parsed(text: str) -> tuple[list[Response], tuple[str, ...]]:
     """Responses and marks from what `workbench.signals.responses` made; of any other text each line is a response."""
-    data = _data(text)
+    data = read(text)
     if data is None:
         return [Response("", line) for line in text.splitlines()], ()
     return [Response(**one) for one in data["responses"]], tuple(data["marks"])
-
-
-def text_kind(text: str) -> str:
-    """The kind of view for a recorded text."""
-    return "text" if _data(text) is None else "responses"
 
 
 def graded(sampled: Sequence[Response], ends: tuple[float, float] | None) -> tuple[Response, ...]:
@@ -62,7 +57,8 @@ def graded(sampled: Sequence[Response], ends: tuple[float, float] | None) -> tup
     return tuple(replace(one, grade=grade(one.reward)) for one in sampled)
 
 
-def _data(text: str) -> dict[str, Any] | None:
+def read(text: str) -> dict[str, Any] | None:
+    """What `workbench.signals.responses` made, as plain data; None: a text of another kind."""
     if not text.startswith('{"responses":'):
         return None
     try:

@@ -6,7 +6,6 @@ from typing import Any
 
 from workbench.cards import Card, Control, View
 from workbench.figures.charts import SINGLE
-from workbench.figures.lines import component_label
 
 PROTOCOL = 1
 
@@ -38,7 +37,7 @@ def spec(card: Card, store: str) -> dict[str, Any]:
         "defaults": defaults(card),
         "actions": [{"name": a.name, "label": a.label, "help": a.help} for a in card.actions],
         "probes": [{"name": p.name, "label": p.label, "help": p.help} for p in card.probes],
-        "charts": [_chart(card, v) for v in card.views],
+        "charts": [_chart(v) for v in card.views],
         "store": store,
     }  # fmt: skip
 
@@ -64,12 +63,8 @@ def defaults(card: Card) -> dict[str, Any]:
     return {"preset": preset.name if preset else "", "arms": arms, "seed": 0}
 
 
-def _chart(card: Card, view: View) -> dict[str, Any]:
-    signals = [s for s in (card.signal(line.signal) for line in view.lines()) if s is not None]
-    one_of = view.kind == "area" and len(signals) > 1  # the only kind that shows one component of several signals
-    labelled = next((s for s in signals if one_of and s.shape == "vector" and s.labels), None)
+def _chart(view: View) -> dict[str, Any]:
     return {
         "id": view.id, "title": view.title, "subtitle": view.subtitle, "kind": view.kind, "unit": view.unit,
         "scale": view.scale, "group": view.group, "tab": view.tab, "per_run": view.per_run or view.kind in SINGLE,
-        "components": [component_label(labelled, i) for i in range(len(labelled.labels))] if labelled else None,
     }  # fmt: skip

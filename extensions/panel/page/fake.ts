@@ -31,20 +31,23 @@ const ARMS: Arm[] = [
   { name: "vanilla_bn", label: "batch norm only", role: "phenomenon", help: "torch's initialisation, batch norm on every layer, no regularisers", overrides: { init: "default", reg_weight: 0 } },
   { name: "fast_no_init", label: "without init", role: "ablation", help: "batch norm and regularisers with torch's initialisation", overrides: { init: "default" } },
 ];
-const chart = (id: string, title: string, kind: string, more: Partial<ChartSpec> = {}): ChartSpec => ({ id, title, kind, subtitle: "", unit: "", scale: "linear", group: "", tab: "", per_run: false, components: null, ...more });
+const chart = (id: string, title: string, kind: string, more: Partial<ChartSpec> = {}): ChartSpec => ({ id, title, kind, subtitle: "", unit: "", scale: "linear", group: "", tab: "", per_run: false, ...more });
 const LAYERS = ["ReLU 1", "ReLU 2", "ReLU 3", "ReLU 4", "ReLU 5", "ReLU 6", "output"];
 const CHARTS = [
   chart("errors", "Error", "line", { unit: "%", subtitle: "line certified, dashes clean; shaded: unknown" }),
-  chart("bound_width", "Bound width by layer", "line", { scale: "log", subtitle: "mean half-width", group: "explosion", tab: "width", components: LAYERS }),
+  chart("bound_width", "Bound width by layer", "line", { scale: "log", subtitle: "mean half-width", group: "explosion", tab: "width" }),
   chart("bound_now", "Width now, layer by layer", "bars", { scale: "log", group: "explosion", tab: "bars" }),
   chart("width_map", "Width as a map", "heatmap", { group: "explosion", tab: "map" }),
-  chart("relus", "ReLU states", "area", { per_run: true, subtitle: "shares of one layer", components: LAYERS }),
+  chart("relus", "ReLU states", "area", { per_run: true, subtitle: "shares of one layer" }),
   chart("schedules", "Radius and learning rate", "line", { subtitle: "ε (line), learning rate (right)" }),
   chart("losses", "Loss", "line", { scale: "log" }),
   chart("margins", "Certified margins", "histogram", { unit: "logit", subtitle: "certified right of 0" }),
   chart("front", "Clean against certified error", "scatter", { unit: "%", subtitle: "one dot a run" }),
   chart("pictures", "Probe images", "image", { per_run: true }),
   chart("responses", "What it answers", "responses", { per_run: true, subtitle: "a few of each step" }),
+  chart("mixes", "Reward of merges", "ternary", { subtitle: "before training; rings: these runs" }),
+  chart("routes", "Where each token went", "tokens", { per_run: true, subtitle: "validation text" }),
+  chart("load", "Load by domain", "matrix", { per_run: true, subtitle: "share of tokens; neutral: 1/8" }),
 ];
 const noise = (i: number, k: number): number => Math.sin(i * 12.9898 + k * 78.233) * 43758.5453 % 1;
 
@@ -293,7 +296,7 @@ export class FakeTransport implements Transport {
       const run = wish?.run ?? this.arms[0] ?? "fast";
       const act = (s: number): number => 0.3 + 0.12 * Math.sin(s / 900);
       const uns = (s: number): number => 0.28 + 0.08 * Math.cos(s / 1400);
-      return lines("area", [series(run, "active", act, { color: { token: "blue" } }), series(run, "unstable", uns, { color: { token: "ink2" } }), series(run, "inactive", (s) => 1 - act(s) - uns(s), { color: { token: "orange" } })], [], { ydomain: [0, 1], component: wish?.component ?? 6, run });
+      return lines("area", [series(run, "active", act, { color: { token: "blue" } }), series(run, "unstable", uns, { color: { token: "ink2" } }), series(run, "inactive", (s) => 1 - act(s) - uns(s), { color: { token: "orange" } })], [], { ydomain: [0, 1], component: wish?.component ?? 6, components: LAYERS, run });
     }
     if (id === "schedules") return lines("line", each((a) => [series(a, "ε", (s) => (s < 2000 ? (s / 2000) * 0.1 : s < 2600 ? 0.1 : 0.12)), series(a, "learning rate", (s) => (s < 3000 ? 5e-4 : 1e-4), { axis: "right", dash: true })]));
     if (id === "losses") return lines("line", each((a, k) => [series(a, "robust loss", (s, i) => (rootOf(a) === "fast" ? 1.2 : 2.4) * (1 + 30 * Math.exp(-s / 300)) * (1 + 0.1 * noise(i, k)), {}, 0.12), series(a, "clean", (s, i) => (a === "vanilla_bn" && s > 2000 && s < 2300 ? Infinity : i % 3 ? NaN : 0.4 + 2 * Math.exp(-s / 700)), { dash: true, nonfinite: a === "vanilla_bn" ? [2001, 2050, 2101, 2200] : [] })]), [], { references: [{ value: 2.302585, label: "ln 10: a constant guess" }] });
@@ -311,6 +314,24 @@ export class FakeTransport implements Transport {
       const lines = [["R 3 5 1 =", "3 3 5 8 1 9 V 3 3 5 8 1 9 A 9 <eos>", 1, "2 passes"], ["R 4 4 7 2 8 =", "4 4 4 8 7 5 2 7 8 4 V 4 4 4 8 7 5 2 7 8 5 V 4 4 4 8 7 5 2 7 8 5 A 5 <eos>", 1, "3 passes"], ["C a b d =", "A d b a <eos>", 1, ""], ["R 9 2 6 =", "9 9 2 2 6 8 A 8 <eos>", 0, ""], ["C g a =", "g 3 3 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7 7", 0, "cut off"], ["", "Let me think.\n<think>3 + 4 is 7</think> The answer is 7", 0.5, ""], ["", "no reward was given", null, ""]] as const;
       return { ...head, kind: "responses", step, run: this.arms[0] ?? null, marks: ["V"], held: this.wishes[id]?.range != null, earlier: step >= 20 ? step - 20 : null, later: step + 20 <= newest ? step + 20 : null, newest,
         responses: lines.map((l, i) => ({ prompt: l[0], text: l[1], reward: l[2] != null && (i + step / 20) % 5 === 0 ? 1 - l[2] : l[2], note: l[3] })).map((r) => ({ ...r, grade: r.reward == null ? "" : r.reward > 0.6 ? "good" : r.reward < 0.4 ? "bad" : "fair" })) };
+    }
+    if (id === "mixes") {
+      const points = Array.from({ length: 66 }, (_, k) => k).map((k) => { const a = Math.floor((Math.sqrt(8 * k + 1) - 1) / 2); const b = k - (a * (a + 1)) / 2; return [(10 - a) / 10, (a - b) / 10, b / 10] as const; });
+      return { ...head, kind: "ternary", step: 0, unit: "", corners: ["instruct", "distilled", "pretrained"], vlabel: "reward", vdomain: [0, 0.8], weights: put(points.flat()), values: put(points.map(([a, b, c]) => 0.75 * a + 0.8 * b + 0.9 * a * b - 0.8 * c * b + 0.05 * c)),
+        series: this.arms.map((a, k) => ({ key: a, run: a, label: ARMS.find((m) => m.name === a)?.label ?? a, color: { run: this.colorOf(a) }, at: k ? [0, 1, 0] : [0.45, 0.45, 0.1] })) };
+    }
+    if (id === "routes") {
+      const text = `def mean(values):\n    return sum(values) / len(values)\n\n“Once upon a time” she said, and 3 + 4 = 7.\n\tThe cat sat on the mat; <eos>`;
+      const pieces = [...text].map((c) => (c === "“" ? "<0x93>" : c)).concat("<0xC3>", "<0xA9>");
+      const layer = wish?.component ?? 3;
+      const names = Array.from({ length: 16 }, (_, e) => `expert ${String(e + 1)}`);
+      const categories = pieces.map((c, i) => (i % 29 === 28 ? -1 : Math.floor(((c.codePointAt(0) ?? 0) * (layer + 3) + Math.floor((this.at ?? this.step) / 400)) % 16)));
+      return { ...head, kind: "tokens", step: this.step, run: wish?.run ?? this.arms[0] ?? null, component: layer, components: ["layer 1", "layer 2", "layer 3", "layer 4"], pieces, categories: put(categories), names, shares: names.map((_, e) => categories.filter((c) => c === e).length / categories.length) };
+    }
+    if (id === "load") {
+      const layer = wish?.component ?? 3;
+      return { ...head, kind: "matrix", step: this.step, run: wish?.run ?? this.arms[0] ?? null, component: layer, components: ["layer 1", "layer 2", "layer 3", "layer 4"], rows: ["code", "prose", "sums"], columns: Array.from({ length: 8 }, (_, e) => `expert ${String(e + 1)}`), vdomain: [0, 0.5], center: 1 / 8,
+        values: put(Array.from({ length: 24 }, (_, i) => Math.max(0, 0.125 + 0.12 * Math.sin(i * 1.7 + layer) + 0.1 * Math.cos(i * 0.6)))) };
     }
     return { ...head, kind: "image", step: this.step, run: this.arms[0] ?? null, images: Array.from({ length: 8 }, (_, k) => ({ label: `probe ${String(k + 1)}`, caption: k % 3 ? "certified" : "not certified", width: 28, height: 28, channels: 1, data: put(Array.from({ length: 784 }, (__, p) => Math.max(0, Math.min(1, 0.5 + 0.5 * Math.sin((p % 28) / (2 + k)) * Math.cos(Math.floor(p / 28) / 4))))) })) };
   }

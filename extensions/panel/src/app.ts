@@ -337,6 +337,7 @@ export class App {
   private async set(control: Control, value: Value): Promise<Record<string, number>> {
     if (this.starting) {
       this.typed[control.name] = value;
+      if (control.name === "steps") this.form?.plan(Number(value));
       this.refreshControls();
       return {};
     }
@@ -349,6 +350,7 @@ export class App {
     this.starting = on;
     this.panel.classList.toggle("starting", on);
     if (on) this.typed = {};
+    this.form?.plan(null);
     this.refreshControls();
     this.arrange();
     this.look();

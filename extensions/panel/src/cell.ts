@@ -154,22 +154,22 @@ export class Cell {
     attribute(this.subtitle, "title", spec.subtitle);
     for (const tab of this.tabs.children) attribute(tab, "aria-selected", String((tab as HTMLElement).dataset["tab"] === spec.id));
     for (const tab of this.tabs.children) attribute(tab, "tabindex", (tab as HTMLElement).dataset["tab"] === spec.id ? 0 : -1);
-    const all = spec.kind === "line";
-    this.components.hidden = !spec.components || all;
-    rebuilt(this.components, JSON.stringify(spec.components), () => (spec.components ?? []).map((label, i) => h("option", { value: String(i) }, label)));
-    this.runs.hidden = true;
+    this.components.hidden = this.runs.hidden = true;
   }
 
   private showWords(data: ChartData): void {
     const { spec } = this;
     const { runs, hidden } = this.host.scene;
     const shown = runs.filter((r) => !hidden.has(r.id));
-    text(this.title, spec.components && spec.kind !== "line" ? spec.title : (data.title ?? spec.title));
+    const { components = [] } = data;
+    text(this.title, components.length ? spec.title : (data.title ?? spec.title));
     const step = "step" in data && data.step != null ? `step ${count(data.step)}` : "";
     const subtitle = [spec.per_run && runs.length > 1 ? "" : step, data.subtitle ?? spec.subtitle, data.note].filter(Boolean).join(" · ");
     if (!this.subtitle.dataset["live"]) text(this.subtitle, subtitle);
     this.subtitle.dataset["words"] = subtitle;
     attribute(this.subtitle, "title", subtitle);
+    this.components.hidden = !components.length;
+    rebuilt(this.components, JSON.stringify(components), () => components.map((label, i) => h("option", { value: String(i) }, label)));
     if (data.component != null && this.components !== this.place.ownerDocument.activeElement) this.components.value = String(data.component);
     this.runs.hidden = !spec.per_run || runs.length < 2;
     rebuilt(this.runs, runs.map((r: Run) => r.id + r.label).join(), () => runs.map((r) => h("option", { value: r.id }, r.label)));

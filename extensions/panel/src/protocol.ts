@@ -54,7 +54,6 @@ export interface ChartSpec {
   group: string;
   tab: string;
   per_run: boolean;
-  components: string[] | null;
 }
 
 export interface Spec {
@@ -192,6 +191,8 @@ interface ChartHead {
   references: Reference[];
   note?: string | null;
   component?: number | null;
+  /** Names of those that can be chosen. */
+  components?: string[];
   run?: string | null;
   step?: number | null;
 }
@@ -222,6 +223,20 @@ export interface GridChart extends ChartHead {
   x?: { at: Slot; base: number } | null;
   values: Slot;
   vdomain: [number, number] | null;
+  /** The neutral value, from which the colours part to two sides. */
+  center?: number | null;
+}
+
+export interface TernaryChart extends ChartHead {
+  kind: "ternary";
+  corners: string[];
+  vlabel: string;
+  /** Three a point, one point after another. */
+  weights: Slot;
+  values: Slot;
+  vdomain: [number, number] | null;
+  /** Where the runs themselves lie. */
+  series: { key: string; run: string; label: string; color: Color; at: [number, number, number] }[];
 }
 
 export interface ScatterChart extends ChartHead {
@@ -264,7 +279,16 @@ export interface ResponsesChart extends ChartHead {
   newest: number | null;
 }
 
-export type ChartData = LineChart | BarsChart | HistogramChart | GridChart | ScatterChart | ImageChart | TextChart | ResponsesChart;
+export interface TokensChart extends ChartHead {
+  kind: "tokens";
+  pieces: string[];
+  /** A number a piece; -1: none. */
+  categories: Slot;
+  names: string[];
+  shares: number[];
+}
+
+export type ChartData = LineChart | BarsChart | HistogramChart | GridChart | ScatterChart | TernaryChart | ImageChart | TextChart | ResponsesChart | TokensChart;
 
 export interface Frame {
   type: "frame";

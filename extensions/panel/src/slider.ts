@@ -26,10 +26,14 @@ export class Slider {
     this.range.addEventListener("input", () => { this.take(this.scale?.toValue(Number(this.range.value)) ?? this.current, false); });
     this.range.addEventListener("keydown", (e) => { this.onKey(e); });
     this.entry.addEventListener("keydown", (e) => {
-      if (e.key === "Enter") this.commit();
-      else if (e.key === "Escape") {
+      if (e.key === "Enter") {
+        e.preventDefault(); // or the key would press the value, which has the focus next
+        this.commit();
+        this.value.focus();
+      } else if (e.key === "Escape") {
         e.stopPropagation();
         this.closeEntry();
+        this.value.focus();
       }
     });
     this.entry.addEventListener("blur", () => { if (!this.entry.hidden) this.commit(); });
@@ -98,7 +102,6 @@ export class Slider {
   private closeEntry(): void {
     this.entry.hidden = true;
     this.value.hidden = false;
-    this.value.focus();
   }
 
   private commit(): void {

@@ -15,6 +15,7 @@ export class StartForm {
   readonly element: HTMLElement;
   private arms = new Set<string>();
   private preset: string;
+  private steps: number | null = null;
   private seed: HTMLInputElement;
   private summary = h("div.summary.num", { "aria-live": "polite" });
   private error = h("div.error", { role: "alert", hidden: true });
@@ -66,6 +67,12 @@ export class StartForm {
     this.update();
   }
 
+  /** A number of steps that was typed instead of the preset's; null: none. */
+  plan(steps: number | null): void {
+    this.steps = steps;
+    this.update();
+  }
+
   get presetValues(): Values {
     return (this.current() as WithOverrides | undefined)?.overrides ?? {};
   }
@@ -101,7 +108,7 @@ export class StartForm {
     for (const button of this.presets.children) attribute(button, "aria-checked", String((button as HTMLElement).dataset["preset"] === this.preset));
     const preset = this.current();
     text(this.presetHelp, preset?.help ?? "");
-    const steps = preset?.steps;
+    const steps = this.steps ?? preset?.steps;
     const n = this.arms.size;
     text(this.summary, n === 0 ? "Choose at least one arm." : `Start trains ${plural(n, "run")}${steps ? ` of ${count(steps)} steps${n > 1 ? " each" : ""}` : ""}, ${n > 1 ? "each in a process" : "in a process"} of its own.`);
     this.fail("");

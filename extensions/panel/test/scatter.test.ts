@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { dotsOf, namePlaces, nearest, neighbour, pathsOf, type Dot } from "../src/charts/dots";
+import { dotsOf, namePlaces, nearest, neighbour, pathsOf } from "../src/charts/dots";
 import { pictureSize } from "../src/charts/flat";
 import type { Frame, ScatterChart } from "../src/protocol";
 
@@ -44,7 +44,7 @@ test("a run that is switched off has neither dot nor path", () => {
 test("the cursor finds the nearest dot within reach, keys go from left to right and round", () => {
   assert.equal(nearest([[0, 0], [10, 0], [100, 0]], 8, 1, 14), 1);
   assert.equal(nearest([[0, 0], [10, 0]], 60, 0, 14), -1);
-  const dots = [3, 1, 2].map((x) => ({ x, y: 0 }) as Dot);
+  const dots = [3, 1, 2].map((x) => [x, 0] as const);
   assert.deepEqual([neighbour(dots, -1, 1), neighbour(dots, 1, 1), neighbour(dots, 0, 1), neighbour(dots, 1, -1)], [1, 2, 1, 0]);
   assert.equal(neighbour([], -1, 1), -1);
 });

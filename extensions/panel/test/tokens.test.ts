@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { mix } from "../src/theme";
 import tokens from "../../../workbench/figures/tokens.json";
+
+const css = readFileSync(new URL("../../src/style.css", import.meta.url), "utf8");
+const fills = ["0", "1"].map((tone) => Number(new RegExp(`data-tone="${tone}"\\] { --fill: (\\d+)%`).exec(css)?.[1]) / 100);
 
 function luminance(color: string): number {
   const [r, g, b] = [1, 3, 5].map((i) => parseInt(color.slice(i, i + 2), 16) / 255).map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)) as [number, number, number];
@@ -20,6 +25,11 @@ for (const mode of ["light", "dark"] as const) {
       for (const ground of ["bg", "bg1"]) assert.ok(contrast(colors[name] ?? "", colors[ground] ?? "") >= 4.5, `${name} on ${ground}`);
     assert.ok(contrast(tokens[mode].on_accent, tokens[mode].accent) >= 4.5);
     assert.ok(contrast(tokens[mode].text_find, tokens[mode].find) >= 4.5);
+  });
+
+  test(`words can be read on the ground of every category, in both tones (${mode})`, () => {
+    for (const fill of fills)
+      for (const name of tokens.runs) assert.ok(contrast(tokens[mode].ink, mix(tokens[mode].bg, colors[name] ?? "", fill)) >= 4.5, `${name} at ${String(fill)}`);
   });
 
   test(`run colours of the ${mode} theme are tokens that stand out from the ground by 2:1`, () => {

@@ -56,9 +56,9 @@ export function nearest(places: readonly [number, number][], x: number, y: numbe
   return found;
 }
 
-/** The dot that an arrow key leads to: from left to right, then upwards; round at the ends. */
-export function neighbour(dots: readonly Dot[], current: number, way: 1 | -1): number {
-  const order = dots.map((_, i) => i).sort((a, b) => (dots[a] as Dot).x - (dots[b] as Dot).x || (dots[a] as Dot).y - (dots[b] as Dot).y);
+/** The place that an arrow key leads to: from left to right, then upwards; round at the ends. */
+export function neighbour(places: readonly (readonly [number, number])[], current: number, way: 1 | -1): number {
+  const order = [...places.entries()].sort(([, a], [, b]) => a[0] - b[0] || b[1] - a[1]).map(([i]) => i);
   if (!order.length) return -1;
   const at = order.indexOf(current);
   if (at < 0) return (way > 0 ? order[0] : order.at(-1)) ?? -1;

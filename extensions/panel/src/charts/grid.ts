@@ -1,11 +1,11 @@
 /** Heat maps (components over steps) and matrices, one rectangle a value. */
 import { count, number } from "../format";
 import type { ChartData, GridChart } from "../protocol";
-import { mix, type Theme } from "../theme";
 import { niceStep } from "../ticks";
 import { Canvas, xLabel, type Box } from "./canvas";
 import type { Plot, Readout, Scene } from "./plot";
 import { extent, slice } from "./series";
+import { Shades } from "./shades";
 import { Tip } from "./tip";
 
 export class GridPlot implements Plot {
@@ -15,7 +15,7 @@ export class GridPlot implements Plot {
   private chart: GridChart | null = null;
   private values: Float32Array = new Float32Array();
   private xs: Float64Array | null = null;
-  private domain: [number, number] = [0, 1];
+  private shades: Shades | null = null;
   private box: Box = { left: 60, top: 14, width: 1, height: 1 };
 
   constructor(
@@ -56,14 +56,13 @@ export class GridPlot implements Plot {
     const columns = this.columns();
     if (!rows || !columns) return;
     const log = chart.scale === "log";
-    const [a, b] = chart.vdomain ?? extent([this.values], 0, Infinity, log ? 0 : -Infinity);
-    this.domain = a < b ? [a, b] : [a - 0.5, a + 0.5];
+    const shades = (this.shades = new Shades(theme, chart.vdomain ?? extent([this.values], 0, Infinity, log ? 0 : -Infinity), log, chart.center));
     const h = box.height / rows;
     for (let r = 0; r < rows; r++)
       for (let c = 0; c < columns; c++) {
         const v = this.values[r * columns + c] ?? NaN;
         if (Number.isNaN(v)) continue;
-        ctx.fillStyle = Number.isFinite(v) ? shade(theme, this.share(v, log)) : theme.color("verm");
+        ctx.fillStyle = Number.isFinite(v) ? shades.of(v) : theme.color("verm");
         const [x0, x1] = this.edges(c, columns, chart);
         if (x1 <= box.left || x0 >= box.left + box.width) continue;
         const left = Math.floor(Math.max(box.left, x0));
@@ -71,7 +70,7 @@ export class GridPlot implements Plot {
         ctx.fillRect(left, top, Math.max(1, Math.ceil(Math.min(box.left + box.width, x1)) - left), Math.ceil(box.top + h * (r + 1)) - top - (h > 8 ? 1 : 0));
       }
     this.labels(ctx, chart, rows, columns, h);
-    this.legend(ctx, theme);
+    shades.bar(ctx, box);
     this.canvas.element.setAttribute("aria-label", `${chart.title ?? chart.id}, ${String(rows)} rows`);
   }
 
@@ -83,12 +82,6 @@ export class GridPlot implements Plot {
   private columns(): number {
     const rows = this.chart?.rows.length ?? 0;
     return rows ? Math.floor(this.values.length / rows) : 0;
-  }
-
-  private share(v: number, log: boolean): number {
-    const [a, b] = this.domain;
-    if (log && a > 0) return (Math.log(Math.max(v, a)) - Math.log(a)) / (Math.log(b) - Math.log(a));
-    return Math.min(1, Math.max(0, (v - a) / (b - a)));
   }
 
   /** Left and right edge of a column in pixels: buckets of steps, or equal columns. */
@@ -122,19 +115,6 @@ export class GridPlot implements Plot {
     }
   }
 
-  private legend(ctx: CanvasRenderingContext2D, theme: Theme): void {
-    const { box } = this;
-    const x = box.left + box.width + 10;
-    for (let i = 0; i < box.height; i++) {
-      ctx.fillStyle = shade(theme, 1 - i / box.height);
-      ctx.fillRect(x, box.top + i, 7, 1);
-    }
-    ctx.fillStyle = theme.color("ink3");
-    ctx.textAlign = "left";
-    ctx.fillText(number(this.domain[1], 2), x + 10, box.top + 4);
-    ctx.fillText(number(this.domain[0], 2), x + 10, box.top + box.height - 4);
-  }
-
   private point(x: number, y: number): void {
     const { box, chart } = this;
     const columns = this.columns();
@@ -147,13 +127,6 @@ export class GridPlot implements Plot {
     if (this.xs) for (c = 0; c < columns - 1 && this.edges(c, columns, chart)[1] < x; ) c++;
     const v = this.values[r * columns + c] ?? NaN;
     const head = this.xs ? `step ${count(Math.round(this.xs[c] ?? 0))}` : (chart.columns?.[c] ?? `column ${String(c + 1)}`);
-    this.tip.show(this.canvas.element, x, head, [{ swatch: shade(this.scene.theme, this.share(v, chart.scale === "log")), label: chart.rows[r] ?? "", value: `${Number.isNaN(v) ? "no value" : number(v)}${chart.unit ? ` ${chart.unit}` : ""}` }]);
+    this.tip.show(this.canvas.element, x, head, [{ swatch: this.shades?.of(v) ?? "", label: chart.rows[r] ?? "", value: `${Number.isNaN(v) ? "no value" : number(v)}${chart.unit ? ` ${chart.unit}` : ""}` }]);
   }
-}
-
-/** One hue from the paper to the ink: readable for colour-blind eyes and in print. */
-function shade(theme: Theme, share: number): string {
-  const mid = theme.color("blue");
-  const end = theme.mode === "light" ? mix(mid, "#001428", 0.75) : mix(mid, "#ffffff", 0.75);
-  return share < 0.6 ? mix(theme.color("bg2"), mid, share / 0.6) : mix(mid, end, (share - 0.6) / 0.4);
 }

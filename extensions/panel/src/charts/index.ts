@@ -6,6 +6,8 @@ import { LinePlot } from "./line";
 import type { Hold, Plot, Readout, Scene } from "./plot";
 import { ResponsesPlot } from "./responses";
 import { ScatterPlot } from "./scatter";
+import { TernaryPlot } from "./ternary";
+import { TokensPlot } from "./tokens";
 
 type Maker = new (place: HTMLElement, scene: Scene, readout: Readout, size: () => { width: number; height: number }, hold: Hold) => Plot;
 
@@ -17,7 +19,9 @@ export const PLOTS: Record<string, Maker> = {
   heatmap: GridPlot,
   matrix: GridPlot,
   scatter: ScatterPlot,
+  ternary: TernaryPlot,
   image: ImagePlot,
   text: TextPlot,
   responses: ResponsesPlot,
+  tokens: TokensPlot,
 };

@@ -1,17 +1,16 @@
 /** One dot a run (or a component) of one signal against another, the way there faint behind it. */
-import { h, text } from "../dom";
 import { count, number } from "../format";
 import type { ChartData, ScatterChart } from "../protocol";
 import { alpha } from "../theme";
 import { linearAxis, logAxis, tickLabel, type Axis } from "../ticks";
 import { Canvas, fraction, references, xLabel, yGrid, type Box, type Words } from "./canvas";
-import { dotsOf, namePlaces, nearest, neighbour, pathsOf, type Dot, type Path } from "./dots";
+import { dotsOf, namePlaces, pathsOf, type Dot, type Path } from "./dots";
 import type { Plot, Readout, Scene } from "./plot";
+import { Pointer } from "./pointer";
 import { extent, type Floats } from "./series";
 import { Tip } from "./tip";
 
 const RADIUS = 4.5;
-const REACH = 14; // pixels from which the cursor finds a dot
 const NAMED = 12; // dots; of more, only the one pointed at is named
 const TOP = 24;
 const BOTTOM = 34;
@@ -20,7 +19,7 @@ export class ScatterPlot implements Plot {
   readonly kind = "scatter";
   private canvas: Canvas;
   private tip: Tip;
-  private said = h("div.unseen", { role: "status" });
+  private pointer: Pointer;
   private chart: ScatterChart | null = null;
   private floats: Floats = new Float32Array();
   private dots: Dot[] = [];
@@ -28,7 +27,6 @@ export class ScatterPlot implements Plot {
   private box: Box = { left: 42, top: TOP, width: 1, height: 1 };
   private x: Axis = { min: 0, max: 1, ticks: [] };
   private y: Axis = { min: 0, max: 1, ticks: [] };
-  private hot = -1;
 
   constructor(
     place: HTMLElement,
@@ -38,15 +36,13 @@ export class ScatterPlot implements Plot {
   ) {
     this.canvas = new Canvas(place);
     this.tip = new Tip(place);
-    place.append(this.said);
-    const { element } = this.canvas;
-    element.tabIndex = 0;
-    element.setAttribute("aria-keyshortcuts", "ArrowLeft ArrowRight Enter");
-    element.addEventListener("pointermove", (e) => { this.point(nearest(this.places(), e.offsetX, e.offsetY, REACH)); });
-    element.addEventListener("pointerleave", () => { this.point(-1); });
-    element.addEventListener("blur", () => { this.point(-1); });
-    element.addEventListener("click", (e) => { this.pick(nearest(this.places(), e.offsetX, e.offsetY, REACH)); });
-    element.addEventListener("keydown", (e) => { this.key(e); });
+    this.pointer = new Pointer(place, this.canvas.element, {
+      places: () => this.places(),
+      words: (i) => this.words(this.dots[i]),
+      changed: () => { this.refresh(); },
+      quiet: () => scene.quiet,
+      pick: (i) => { this.pick(i); },
+    });
   }
 
   get inner(): number {
@@ -57,10 +53,10 @@ export class ScatterPlot implements Plot {
     this.chart = data as ScatterChart;
     this.floats = floats;
     const { hidden } = this.scene;
-    const before = this.dots[this.hot]?.name;
+    const before = this.dots[this.pointer.hot]?.name;
     this.dots = dotsOf(this.chart, this.floats, hidden);
     this.paths = pathsOf(this.chart, this.floats, hidden);
-    this.hot = before === undefined ? -1 : this.dots.findIndex((d) => d.name === before);
+    this.pointer.hot = before === undefined ? -1 : this.dots.findIndex((d) => d.name === before);
     this.refresh();
   }
 
@@ -90,15 +86,15 @@ export class ScatterPlot implements Plot {
     ctx.fillText(titled(chart.xlabel, chart.xunit), box.left + box.width, height - 8);
     for (const path of this.paths) this.trace(ctx, path);
     this.names(ctx, references(ctx, box, this.y, log, chart.references, theme));
-    dots.forEach((dot, i) => { this.mark(ctx, dot, i === this.hot); });
+    dots.forEach((dot, i) => { this.mark(ctx, dot, i === this.pointer.hot); });
     this.canvas.element.setAttribute("aria-label", `${chart.title ?? chart.id}: ${dots.length > NAMED ? `${String(dots.length)} dots, ${titled(chart.ylabel, chart.yunit)} against ${titled(chart.xlabel, chart.xunit)}` : dots.map((d) => this.words(d)).join("; ")}`);
-    if (this.hot >= 0) this.show();
+    if (this.pointer.hot >= 0) this.show();
     else this.tip.hide();
   }
 
   destroy(): void {
     this.canvas.element.remove();
-    this.said.remove();
+    this.pointer.destroy();
     this.tip.destroy();
   }
 
@@ -158,35 +154,13 @@ export class ScatterPlot implements Plot {
     });
   }
 
-  // ── pointing, with the cursor or with keys ──
-
-  private point(i: number): void {
-    if (i === this.hot || this.scene.quiet) return;
-    this.hot = i;
-    this.canvas.element.style.cursor = i >= 0 ? "pointer" : "";
-    this.refresh();
-  }
-
   private show(): void {
     const { chart } = this;
-    const dot = this.dots[this.hot];
+    const dot = this.dots[this.pointer.hot];
     if (!chart || !dot) return;
     const rows = [[chart.xlabel, dot.x, chart.xunit], [chart.ylabel, dot.y, chart.yunit]] as const;
     const swatch = this.color(dot);
     this.tip.show(this.canvas.element, this.px(dot.x), `${dot.name} · step ${count(dot.step)}`, rows.map(([label, v, unit]) => ({ swatch, label, value: valued(v, unit) })));
-  }
-
-  private key(e: KeyboardEvent): void {
-    const way = e.key === "ArrowRight" || e.key === "ArrowDown" ? 1 : e.key === "ArrowLeft" || e.key === "ArrowUp" ? -1 : 0;
-    if (way) {
-      e.preventDefault();
-      this.point(neighbour(this.dots, this.hot, way));
-      const dot = this.dots[this.hot];
-      text(this.said, dot ? this.words(dot) : "");
-    } else if ((e.key === "Enter" || e.key === " ") && this.hot >= 0) {
-      e.preventDefault();
-      this.pick(this.hot);
-    }
   }
 
   private pick(i: number): void {
@@ -196,8 +170,9 @@ export class ScatterPlot implements Plot {
     this.scene.pick({ over: this.canvas.element, x: this.px(dot.x), y: this.py(dot.y), step: dot.step, run: dot.run, runLabel: dot.label, label: this.chart.ylabel, value: valued(dot.y, this.chart.yunit), swatch: this.color(dot) });
   }
 
-  private words(dot: Dot): string {
+  private words(dot: Dot | undefined): string {
     const c = this.chart;
+    if (!dot) return "";
     return c ? `${dot.name}, step ${count(dot.step)}: ${c.xlabel} ${valued(dot.x, c.xunit)}, ${c.ylabel} ${valued(dot.y, c.yunit)}` : dot.name;
   }
 }
