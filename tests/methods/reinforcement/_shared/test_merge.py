@@ -385,6 +385,8 @@ def test_mergekit_is_used_only_when_asked_for(tmp_path, monkeypatch):
     merge_files(paths[:2], tmp_path / "out")
     with pytest.raises(MissingData, match="Merging with mergekit needs the package mergekit, which is not installed"):
         merge_files(paths[:2], tmp_path / "other", using="mergekit")
+    with pytest.raises(InvalidValue, match=r"mergekit reads and writes whole folders.*out\.safetensors is a file"):
+        merge_files(paths[:2], tmp_path / "out.safetensors", using="mergekit")
     with pytest.raises(UnknownName, match="no package that merges 'kit'"):
         merge_files(paths[:2], tmp_path / "other", using="kit")
 

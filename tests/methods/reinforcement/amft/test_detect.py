@@ -37,7 +37,7 @@ def test_a_loss_on_traces_a_fifth_above_its_lowest_is_told_and_once_is_not_enoug
 
 
 def locked(mu, rewards):
-    return [{"mu": mu, "reward": r} for r in rewards]
+    return [{"mixing_weight": mu, "reward": r} for r in rewards]
 
 
 def test_thirty_steps_of_imitation_with_a_flat_reward_are_told():

@@ -38,14 +38,14 @@ def runs(tmp_path_factory):
 
 def test_mu_is_one_and_then_nothing_under_the_switch(runs):
     run = runs["sft_rl"]
-    np.testing.assert_array_equal(run.reader.scalars("mu").values, [1.0] * 6 + [0.0] * 6)
+    np.testing.assert_array_equal(run.reader.scalars("mixing_weight").values, [1.0] * 6 + [0.0] * 6)
     assert not run.reader.scalars("meta_drive").values.any()
     assert "meta_gradient" not in run.reader.names()
 
 
 def test_a_controller_moves_mu_by_what_it_says_every_other_step_after_the_warm_up(runs):
     run = runs["amft"]
-    mu, drives = (run.reader.scalars(n).values for n in ("mu", "meta_drive"))
+    mu, drives = (run.reader.scalars(n).values for n in ("mixing_weight", "meta_drive"))
     drives = drives + run.reader.scalars("entropy_drive").values
     assert mu[:2].tolist() == [1.0, 1.0]
     assert run.reader.scalars("meta_gradient").steps.tolist() == [2, 4, 6, 8, 10]
@@ -56,7 +56,7 @@ def test_a_controller_moves_mu_by_what_it_says_every_other_step_after_the_warm_u
 def test_a_fork_may_take_mu_from_the_controller(runs):
     held = runs["amft"].fork(7, controller="off", mu=0.3)
     assert held.wait(240) == "finished", held.message
-    mu = held.reader.scalars("mu")
+    mu = held.reader.scalars("mixing_weight")
     np.testing.assert_array_equal(mu.values[mu.steps >= 7], 0.3)
 
 
@@ -152,7 +152,7 @@ def test_the_rise_is_counted_from_the_lowest_so_far():
 
 def test_claims_measure_the_ends_their_spread_and_the_fall_of_mu():
     def ended(accuracy, mu=(1.0, 0.5, 0.2)):
-        found = {"eval_accuracy_ood": [0.0, *accuracy], "mu": mu}
+        found = {"eval_accuracy_ood": [0.0, *accuracy], "mixing_weight": mu}
         return {name: SimpleNamespace(values=np.array(values)) for name, values in found.items()}
 
     assert claims.ood(ended([0.5, 0.6, 0.7])) == pytest.approx(0.6)
@@ -166,6 +166,7 @@ def test_claims_measure_the_ends_their_spread_and_the_fall_of_mu():
     ("changes", "words"),
     [
         ({"mu": 1.5}, "mu must lie between 0 and 1"),
+        ({"group_size": 1}, "group_size must lie between 2 and 64"),
         ({"group_size": 16, "batch_size": 40}, "group_size must divide batch_size; got 16 and 40"),
         ({"sft_batch": 128}, "sft_batch must not exceed traces"),
         ({"mu_min": 0.6, "mu_max": 0.4}, "mu_min must not exceed mu_max; got 0.6 and 0.4"),

@@ -1,4 +1,4 @@
-"""The loop of reinforcement/bai: where it starts, what its knobs do, and what a broken verifier costs."""
+"""The loop of reinforcement/bai: where it starts, what its knobs do, the map of merges, and what is broken."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import workbench
 from workbench.cards import InvalidValue, card
 from workbench.methods.reinforcement._shared import stages
 from workbench.methods.reinforcement._shared.loop import Verifier
-from workbench.methods.reinforcement._shared.tasks import task
 from workbench.methods.reinforcement.bai.claims import growth
 from workbench.methods.reinforcement.bai.module import Course, Experiment
+from workbench.runs import compose
 
 SMALL = {"steps": 8, "batch_size": 16, "evaluation": 16, "group_size": 4}
 
@@ -122,22 +122,78 @@ def test_growth_is_the_end_minus_the_start():
     assert growth(run) == 2
 
 
-def test_a_verifier_that_fails_costs_the_response_its_reward_and_is_said_once():
-    chain = task("chain")
+def on_the_first(act):
+    """For `train`: done before the first step."""
+    return lambda step, made, experiment: act(experiment) if step == 0 else None
 
+
+def test_a_verifier_that_raises_costs_its_rewards_is_said_once_and_the_run_goes_on():
     def verify(prompts, responses, mask=None):
-        if len(prompts) > 1 or prompts.sizes[0] == 3:
-            raise ZeroDivisionError("no gold answer")
-        return np.ones(len(prompts))
+        raise ZeroDivisionError("no gold answer")
 
-    prompts = chain.sample(np.random.default_rng(0), 12)
-    responses = np.zeros((12, 5), dtype=np.int64)
-    check = Verifier(SimpleNamespace(verify=verify))
-    with pytest.warns(UserWarning, match="no gold answer.*reward 0") as said:
-        rewards = check(prompts, responses)
+    def break_it(experiment):
+        experiment.loop.verify = Verifier(SimpleNamespace(verify=verify))
+
+    with pytest.warns(UserWarning, match="no gold answer.*such a response gets reward 0") as said:
+        _, run = train(between=on_the_first(break_it), steps=3)
     assert len(said) == 1
-    assert ((rewards == 0) == (prompts.sizes == 3)).all()
-    assert check(prompts, responses).sum() == rewards.sum()  # and not said again
+    assert run["reward"].values.tolist() == [0.0, 0.0, 0.0]
+    assert run.state == "finished"
+
+
+@pytest.mark.parametrize("regime", ["L", "H"])
+def test_rewards_that_are_all_zero_leave_finite_numbers_and_groups_that_teach_nothing(regime):
+    def fail_all(experiment):
+        experiment.loop.verify = lambda prompts, responses: np.zeros(len(responses))
+
+    experiment, run = train(between=on_the_first(fail_all), regime=regime, steps=3)
+    assert all(np.isfinite(run[name].values).all() for name, kind in run.reader.names().items() if kind == "scalar")
+    if regime == "H":
+        assert run["group_zero_std"].values.tolist() == [1.0, 1.0, 1.0]
+        assert same(experiment.loop.policy.state_dict(), experiment.loop.reference.state_dict())
+
+
+def test_weights_that_are_not_numbers_end_the_run_with_a_sentence():
+    def break_it(experiment):
+        with torch.no_grad():
+            experiment.loop.policy.head.bias[3] = float("nan")
+
+    with pytest.raises(InvalidValue, match="logits are not finite at token 1 of response 0: its weights are broken"):
+        train(between=on_the_first(break_it), steps=2)
+
+
+def test_the_map_of_merges_ends_at_the_three_models_and_leaves_the_run_as_it_was():
+    def ask(step, made, experiment):
+        if step == 1:
+            workbench.run(experiment.session.rundir.path.name).probe("merge_map")
+
+    looked, run = train(between=ask, steps=4)
+    step, found = run.reader.array_at("merge_map")
+    assert step > 1
+    assert found.shape == (15, 4)
+    np.testing.assert_array_equal(found[:, :3].sum(1), 1)
+    corners = {found[row, :3].tolist().index(1): found[row, 3] for row in np.flatnonzero(found[:, :3].max(1) == 1)}
+    for corner, stage in enumerate(("instruct", "distilled", "base")):
+        _, alone = train(init=stage, critic_init="zero", steps=1)
+        assert corners[corner] == alone["start_reward"].values[0]
+        assert alone.reader.array_at("merge_weights")[1].tolist() == [float(corner == i) for i in range(3)]
+    assert len(set(found[:, 3])) > 3
+    np.testing.assert_allclose(run.reader.array_at("merge_weights")[1], [0.45, 0.45, 0.1])
+    unlooked, _ = train(steps=4)
+    assert same(looked.loop.policy.state_dict(), unlooked.loop.policy.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"a": 1.5}, "a must lie between 0 and 1"),
+        ({"b": -0.1}, "b must lie between 0 and 1"),
+        ({"group_size": 1}, "group_size must lie between 2 and 64"),
+    ],
+)
+def test_settings_out_of_range_are_refused_before_the_first_step(changes, words):
+    with pytest.raises(InvalidValue, match=words):
+        compose("reinforcement/bai", preset="smoke", overrides=changes)
 
 
 @pytest.mark.parametrize("name", ["group_size", "minibatches"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,11 @@ from torch.nn import functional as F
 from workbench.methods.reinforcement._shared import losses
 from workbench.methods.reinforcement._shared.model import Critic, Decoder
 from workbench.methods.reinforcement._shared.sampling import Rollout, distributions, rollout
+from workbench.methods.reinforcement._shared.shown import LENGTHS
 from workbench.methods.reinforcement._shared.tasks import Prompts, Task
+from workbench.signals import emit, histogram, responses
+
+SHOWN = 6  # responses a step
 
 
 @dataclass(frozen=True)
@@ -212,6 +216,24 @@ class Loop:
             nn.utils.clip_grad_norm_(self.critic.parameters(), grad_clip)
             optimizer.step()
 
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    def show(
+        self, batch: Batch, advantage: Tensor, moved: Moved, *, kinds: bool = False, marks: Sequence[str] = ("V", "A")
+    ) -> None:
+        """Emit what every method of the family shows of a step, see `shown.signals`.
+
+        `kinds`: reward and length also by kind of prompt, where there are two. `marks` are set apart in responses.
+        """
+        for name, value in {**_figures(batch, advantage, kinds), **moved.means()}.items():
+            emit(name, value)
+        sampled, prompts = batch.rollout.responses.numpy(), batch.prompts.tokens
+        text = self.task.text
+        emit("responses", responses(
+            ({"prompt": text(prompts[i]), "text": text(sampled[i]), "reward": batch.rewards[i]}
+             for i in range(0, len(sampled), max(1, len(sampled) // SHOWN))), marks=marks,
+        ))  # fmt: skip
+
 
 def parts(batch: int, epochs: int, minibatches: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Rows of each update: every epoch a new order of all `batch` rows in `minibatches` equal parts."""
@@ -219,11 +241,11 @@ def parts(batch: int, epochs: int, minibatches: int, generator: torch.Generator)
         yield from torch.randperm(batch, generator=generator).chunk(minibatches)
 
 
-def shown(batch: Batch, advantage: Tensor) -> Mapping[str, Any]:
-    """The figures of a step that every method of the family emits, by signal."""
+def _figures(batch: Batch, advantage: Tensor, kinds: bool) -> dict[str, Any]:
+    """Figures of a step by signal."""
     mask, lengths = batch.mask, batch.mask.sum(1)
     tokens = mask.sum()
-    rewards, kinds = batch.rewards, batch.prompts.kinds
+    rewards = batch.rewards
     ratio = (batch.ref_logp - batch.logp)[mask]
     position = torch.arange(mask.shape[1])
     early = mask & (position < lengths[:, None] / 2)
@@ -231,7 +253,7 @@ def shown(batch: Batch, advantage: Tensor) -> Mapping[str, Any]:
     low, high = np.quantile(lengths.numpy(), (0.1, 0.9))
     found: dict[str, Any] = {
         "reward": rewards.mean(), "length": lengths.double().mean(), "length_p10": low, "length_p90": high,
-        "length_hist": np.histogram(lengths.numpy(), bins=41, range=(0, 41))[0],
+        "length_hist": histogram(lengths, *LENGTHS),
         "truncated": batch.rollout.truncated.double().mean(),
         "entropy": batch.entropy.sum() / tokens, "entropy_by_position": _by_position(batch.entropy, mask),
         "kl_sequence": batch.kl.sum(1).mean(), "kl_token": batch.kl.sum() / tokens,
@@ -239,8 +261,8 @@ def shown(batch: Batch, advantage: Tensor) -> Mapping[str, Any]:
         "advantage_early": advantage[early].mean(), "advantage_late": advantage[late].mean(),
         "rollouts_per_s": len(rewards) / batch.seconds, "tokens_per_s": float(tokens) / batch.seconds,
     }  # fmt: skip
-    for kind, name in enumerate(("reasoning", "chat")):
-        if (of := kinds == kind).any():
+    for kind, name in enumerate(("reasoning", "chat") if kinds else ()):
+        if (of := batch.prompts.kinds == kind).any():
             found[f"reward_{name}"] = rewards[of].mean()
             found[f"length_{name}"] = lengths.numpy()[of].mean()
     if batch.values is not None:

@@ -23,14 +23,14 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from workbench.cards.errors import InvalidValue, StoreError, UnknownName
 from workbench.data.artifacts import artifact
 from workbench.methods.reinforcement._shared.model import CONTEXT, Critic, Decoder
 from workbench.methods.reinforcement._shared.sampling import rollout
 from workbench.methods.reinforcement._shared.tasks import chain
-from workbench.methods.reinforcement._shared.vocabulary import EOS, NEWLINE, PAD, padded
+from workbench.methods.reinforcement._shared.traces import imitation
+from workbench.methods.reinforcement._shared.vocabulary import EOS, NEWLINE, padded
 
 SHIPPED = Path(__file__).parent / "weights"
 VERSION = 1  # raise it when the code below makes other weights of the same recipe
@@ -224,11 +224,7 @@ def _imitate(
     def losses() -> Iterator[Tensor]:
         while True:
             rows = torch.from_numpy(examples(recipe, rng) if parents else packed(recipe, rng))
-            targets = rows[:, 1:].clone()
-            if parents:
-                targets[:, : recipe.slots + 1] = PAD
-            logits = model(rows[:, :-1])
-            yield F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=PAD)
+            yield imitation(model, rows, start=recipe.slots + 2 if parents else 1)
 
     return model, losses()
 

@@ -88,6 +88,13 @@ CARD = Card(
     "long-term reward, an entropy that regularises it and one loss of two terms: the look-ahead of one plain step, the "
     "normalisation, the averages, rates, bounds and the entropy's sign are ours. The loss of rewards is GRPO's.",
     notes=(
+        (
+            "Seen on five base models: accuracy on longer sums is no higher with AMFT (.84) than with SFT-then-RL "
+            "(.85), which beats it on four of them; both beat mu = .5 (.66). Its deviation over base models is the "
+            "same to the fourth digit (.113), so that 'stable' is a tie. mu falls by .37, as fast as its rate allows. "
+            "The loss on held-out traces ends .12 above its lowest, under SFT-then-RL .78, of which one base model of "
+            "2.4 is the larger part: less than half on all five, and too uneven for the interval."
+        ),
         "The language is made up: sums for a model of 107,000 weights. Tokens stand for words.",
         (
             "A checksum of a prompt's tokens decides whether it is held out (one in 8): for validation and evaluation, "

@@ -23,5 +23,6 @@ def ood_spread(seeds: Any) -> float:
 
 def fall(run: Any) -> float:
     """By how much mu is lower at the end than after the warm-up."""
-    mu = run["mu"].values[run["mu"].values < 1]
+    mu = run["mixing_weight"].values
+    mu = mu[mu < 1]
     return float(mu[0] - mu[-1]) if len(mu) else 0.0

@@ -40,8 +40,8 @@ class ImitationLock(Lasting):
 
     id = "imitation_lock"
     title = "Imitation lock"
-    quantities = ("mu", "reward")
-    also = {"mu": ("mu",)}  # noqa: RUF012 (declared a ClassVar by the base)
+    quantities = ("mixing_weight", "reward")
+    also = {"mixing_weight": ("mixing_weight",)}  # noqa: RUF012 (declared a ClassVar by the base)
     told = quantities
     remedy = "Lower mu, or its upper bound; a controller's rate for entropy may be too high, or its target too low."
     lasting = 1  # the window below is the streak
@@ -56,9 +56,10 @@ class ImitationLock(Lasting):
 
     def judge(self, step: int, seen: Mapping[str, float]) -> dict[str, float] | None:
         """As `Lasting.judge`."""
-        if not {"mu", "reward"} <= seen.keys():
+        if not {"mixing_weight", "reward"} <= seen.keys():
             return None
-        if seen["mu"] <= self.MU:
+        mu = seen["mixing_weight"]
+        if mu <= self.MU:
             self.rewards = []
             return {}
         self.rewards = [*self.rewards, seen["reward"]][-self.STEPS :]
@@ -66,7 +67,7 @@ class ImitationLock(Lasting):
             return {}
         third = self.STEPS // 3
         rise = (sum(self.rewards[-third:]) - sum(self.rewards[:third])) / third
-        return {"bad": seen["mu"], "mu": seen["mu"], "rise": rise} if rise <= self.FLAT else {}
+        return {"bad": mu, "mu": mu, "rise": rise} if rise <= self.FLAT else {}
 
     def tell(self) -> tuple[str, str]:
         """As `Lasting.tell`."""

@@ -6,6 +6,7 @@ import warnings
 from dataclasses import dataclass, field
 
 from workbench.cards import Adam, Config, InvalidValue, Optimizer, control
+from workbench.methods.reinforcement._shared.knobs import check_parts, check_traces, knob
 
 MIX, CONTROL, RL, ROLLOUT, LOOK = "Mixture", "Controller", "Update", "Rollouts and traces", "Looking"
 
@@ -61,25 +62,16 @@ class Amft(Config):
     )  # fmt: skip
     validation: int = control(64, min=2, max=1024, scale="log2", unit="prompts", when="launch", group=CONTROL,
                               help="held out, newly drawn each time, 4 responses each")  # fmt: skip
-    clip: float = control(0.2, min=0.05, max=0.5, step=0.01, group=RL,
-                          help="the ratio to the old policy counts inside 1 - clip to 1 + clip")  # fmt: skip
-    passes: int = control(2, min=1, max=8, label="passes a batch", group=RL, help="updates from each batch")
-    grad_clip: float = control(1.0, min=0.01, max=100, scale="log", label="gradient clipping", group=RL,
-                               help="largest norm of the mixture's gradient")  # fmt: skip
+    clip: float = knob("clip", RL)
+    passes: int = knob("epochs", RL, label="passes a batch", help="updates from each batch")
+    grad_clip: float = knob("grad_clip", RL, help="largest norm of the mixture's gradient")
     optimizer: Optimizer = field(default_factory=lambda: Adam(lr=1e-4))
-    traces: int = control(1024, min=16, max=10**5, scale="log", when="launch", group=ROLLOUT,
-                          help="the teacher's, one pass that slips at a tenth of its steps")  # fmt: skip
-    sft_batch: int = control(64, min=1, max=1024, scale="log2", unit="traces", when="launch", label="batch of traces",
-                             group=ROLLOUT, help="a step; an epoch leaves out what does not fill one")  # fmt: skip
-    batch_size: int = control(64, min=2, max=4096, scale="log2", unit="responses", when="launch", group=ROLLOUT,
-                              help="a step")  # fmt: skip
-    group_size: int = control(
-        8, min=2, max=64, scale="log2", unit="responses", group=ROLLOUT, label="responses a prompt",
-        help="compared with each other; must divide the batch",
-    )  # fmt: skip
-    temperature: float = control(1.0, min=0.1, max=2, step=0.05, group=ROLLOUT, help="of sampling")
-    max_new: int = control(24, min=4, max=40, unit="tokens", label="longest response", group=ROLLOUT,
-                           help="a longer one is cut off and counts as wrong")  # fmt: skip
+    traces: int = knob("traces", ROLLOUT, help="the teacher's, one pass that slips at a tenth of its steps")
+    sft_batch: int = knob("sft_batch", ROLLOUT)
+    batch_size: int = knob("batch_size", ROLLOUT, default=64)
+    group_size: int = knob("group_size", ROLLOUT)
+    temperature: float = knob("temperature", ROLLOUT)
+    max_new: int = knob("max_new", ROLLOUT, default=24)
     size: str = "s"
     evaluation: int = control(
         256, min=16, max=4096, scale="log2", unit="prompts", when="launch", group=LOOK,
@@ -88,14 +80,8 @@ class Amft(Config):
 
     def validate(self) -> None:
         """Refuse batches that cannot be made and bounds that leave no room; warn of a run that never mixes."""
-        if self.batch_size % self.group_size:
-            raise InvalidValue(
-                f"group_size must divide batch_size; got {self.group_size} and {self.batch_size} responses."
-            )
-        if self.sft_batch > self.traces:
-            raise InvalidValue(
-                f"sft_batch must not exceed traces, or an epoch has no step; got {self.sft_batch} and {self.traces}."
-            )
+        check_parts(self.batch_size, group_size=self.group_size)
+        check_traces(self.sft_batch, self.traces)
         if self.mu_min > self.mu_max:
             raise InvalidValue(f"mu_min must not exceed mu_max; got {self.mu_min} and {self.mu_max}.")
         if self.steps <= self.warmup:

@@ -6,19 +6,17 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from workbench.cards.protocols import SessionProtocol
 from workbench.methods.reinforcement._shared import advantages, losses, stages
-from workbench.methods.reinforcement._shared.loop import Batch, Loop, Moved, shown
+from workbench.methods.reinforcement._shared.loop import Batch, Loop, Moved
 from workbench.methods.reinforcement._shared.model import Decoder
-from workbench.methods.reinforcement._shared.sampling import Rollout, distributions, logprobs, rollout
-from workbench.methods.reinforcement._shared.tasks import Prompts, chain, task
-from workbench.methods.reinforcement._shared.vocabulary import PAD, padded
+from workbench.methods.reinforcement._shared.sampling import distributions, logprobs
+from workbench.methods.reinforcement._shared.tasks import Prompts, task
+from workbench.methods.reinforcement._shared.traces import imitation, rows, written
 from workbench.methods.reinforcement.amft.controller import (
     Controller,
     cosine,
@@ -29,13 +27,11 @@ from workbench.methods.reinforcement.amft.controller import (
 from workbench.methods.reinforcement.amft.knobs import Amft
 from workbench.methods.reinforcement.amft.prompts import INSIDE, OUTSIDE, SLOTS, check_apart, draw
 from workbench.models.optim import make_optimizer
-from workbench.signals import emit, responses
+from workbench.signals import emit
 
-SHOWN = 6  # responses a step
 ANSWERS = 4  # to each prompt for validation
 LOOKS = 5  # steps between two evaluations
 SLIP = 0.1  # how often a step of the teacher's traces is wrong
-ALREADY = ("reward_reasoning", "length_reasoning")  # every prompt asks for a sum
 # Sums of 3 to 7 operands, though what is trained here stops at 5: longer ones are known and can be forgotten.
 PRETRAINED = stages.BASE.everywhere(
     sizes=(INSIDE[0], OUTSIDE[1]), slots=SLOTS, mix=(("R", "direct", 0.15), ("R", "short", 0.85)),
@@ -89,8 +85,8 @@ class Experiment:
         taught = draw(traces, config.traces, held=False)
         check_apart(taught, self.asked[INSIDE])
         self.start = taught.tokens.shape[1]
-        self.traces = written(traces, taught)
-        self.unseen = written(asked, draw(asked, config.evaluation, held=True))
+        self.traces = written(traces, taught, "short", slips=(SLIP,))
+        self.unseen = written(asked, draw(asked, config.evaluation, held=True), "short", slips=(SLIP,))
 
     # -- training -----------------------------------------------------------------------------------------------------
 
@@ -107,12 +103,12 @@ class Experiment:
         )  # fmt: skip
         score = torch.from_numpy(batch.rewards).float()
         advantage = advantages.group_advantages(score, c.group_size)[:, None] * batch.mask
-        taught = self.traces[self._rows(step)]
+        taught = self.traces[rows(session, step, c.traces, c.sft_batch)]
         mu = self.weight(step)
         drives = self._steer(step, mu, batch, advantage, taught)
-        self._show(batch, advantage, self._update(mu, batch, advantage, taught))
+        self.loop.show(batch, advantage, self._update(mu, batch, advantage, taught))
         emit("group_zero_std", advantages.zero_std_share(score, c.group_size))
-        emit("mu", mu)
+        emit("mixing_weight", mu)
         for name, value in drives.items():
             emit(name, value)
         if step == c.steps - 1:
@@ -132,13 +128,6 @@ class Experiment:
             else:
                 self.controller.mu = c.mu
         return self.controller.mu
-
-    def _rows(self, step: int) -> Tensor:
-        """Which traces a step learns from: every epoch all of them in a new order."""
-        c = self.config
-        epoch, batch = divmod(step, c.traces // c.sft_batch)
-        order = torch.randperm(c.traces, generator=self.session.torch_rng("data", "order", epoch))
-        return order[batch * c.sft_batch :][: c.sft_batch]
 
     def _update(self, mu: float, batch: Batch, advantage: Tensor, taught: Tensor) -> Moved:
         """As many updates as `passes` says, each from both whole batches."""
@@ -169,11 +158,9 @@ class Experiment:
             clip_high=c.clip,
         )  # fmt: skip
 
-    def _imitated(self, rows: Tensor) -> Tensor:
+    def _imitated(self, taught: Tensor) -> Tensor:
         """Next-token loss on the responses of traces (n, P+T), nats a token."""
-        targets = rows[:, 1:].clone()
-        targets[:, : self.start - 1] = PAD
-        return F.cross_entropy(self.policy(rows[:, :-1]).flatten(0, 1), targets.flatten(), ignore_index=PAD)
+        return imitation(self.policy, taught, self.start)
 
     def _gradient(self, loss: Tensor) -> Tensor:
         """(P,): of all parameters in a row."""
@@ -229,29 +216,18 @@ class Experiment:
         """(P,): REINFORCE's estimate for mean reward on newly drawn held-out prompts; None if no group differs."""
         c, session = self.config, self.session
         prompts = draw(session.rng("method", "validation", step), c.validation, held=True).repeat(ANSWERS)
-        taken = rollout(
-            self.policy, torch.from_numpy(prompts.tokens), max_new=c.max_new, temperature=c.temperature,
+        answered = self.loop.answer(
+            prompts, max_new=c.max_new, temperature=c.temperature,
             generator=session.torch_rng("method", "validation", step),
         )  # fmt: skip
-        right = torch.from_numpy(self.loop.verify(prompts, taken.responses.numpy())).float()
-        worth = advantages.group_advantages(right, ANSWERS, scale="none")
+        worth = advantages.group_advantages(torch.from_numpy(answered.rewards).float(), ANSWERS, scale="none")
         if not bool(worth.any()):
             return None
-        logp, _ = logprobs(self.policy, taken.trim(), c.temperature)
+        logp, _ = logprobs(self.policy, answered.rollout.trim(), c.temperature)
         # A group's mean has its own response in it, which makes the estimate too small by (n - 1) / n.
         return self._gradient((worth * logp.sum(1)).mean() * ANSWERS / (ANSWERS - 1))
 
     # -- looking ------------------------------------------------------------------------------------------------------
-
-    def _show(self, batch: Batch, advantage: Tensor, moved: Moved) -> None:
-        for name, value in {**shown(batch, advantage), **moved.means()}.items():
-            if name not in ALREADY:
-                emit(name, value)
-        sampled, prompts = batch.rollout.responses.numpy(), batch.prompts.tokens
-        emit("responses", responses(
-            ({"prompt": chain.text(prompts[i]), "text": chain.text(sampled[i]), "reward": batch.rewards[i]}
-             for i in range(0, len(sampled), max(1, len(sampled) // SHOWN))), marks=("V", "A"),
-        ))  # fmt: skip
 
     @torch.no_grad()
     def evaluate(self, *, keep: bool = True) -> None:
@@ -269,17 +245,9 @@ class Experiment:
 
     def _answers(self, prompts: Prompts) -> float:
         """Share of right answers at temperature 1."""
-        taken: Rollout = rollout(
-            self.policy, torch.from_numpy(prompts.tokens), max_new=self.config.max_new, temperature=1.0,
-            generator=self.session.torch_rng("eval", "rollout", 0),
-        )  # fmt: skip
-        return float(self.loop.verify(prompts, taken.responses.numpy()).mean())
-
-
-def written(rng: np.random.Generator, prompts: Prompts) -> Tensor:
-    """Prompts and the teacher's short responses (n, P+T), `<pad>` behind them."""
-    given = chain.teacher(rng, prompts, "short", slips=(SLIP,))
-    return torch.from_numpy(padded([p + r for p, r in zip(prompts.tokens.tolist(), given, strict=True)]))
+        generator = self.session.torch_rng("eval", "rollout", 0)
+        answered = self.loop.answer(prompts, max_new=self.config.max_new, temperature=1.0, generator=generator)
+        return float(answered.rewards.mean())
 
 
 def train(config: Amft, session: SessionProtocol) -> None:

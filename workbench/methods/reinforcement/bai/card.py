@@ -87,6 +87,8 @@ CARD = Card(
     probes=(
         Probe("evaluation", "fixed prompts", "as many prompts as 'evaluation' says, half of each kind, temperature 1; "
               "taken at the start and at the end, too", every=10),
+        Probe("merge_map", "map of merges", "reward on the fixed prompts of 15 merges of instructed, distilled and "
+              "pretrained models; models that are not at hand are made first, see 'base model'"),
     ),
     detectors=("length_collapse", "hockey_stick", "false_calm", "entropy_collapse", "starved_groups", "kl_runaway",
                "value_lag", "non_finite"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, field
 
-from workbench.cards import Adam, Config, InvalidValue, Optimizer, control
+from workbench.cards import Adam, Config, Optimizer, control
+from workbench.methods.reinforcement._shared.knobs import check_parts, knob
 
 START, RL, CRITIC, ROLLOUT, LOOK = "Where it starts", "Reinforcement", "Critic", "Rollouts", "Looking"
 
@@ -68,15 +69,13 @@ class BAI(Config):
         help="which pretrained model and its relatives; 1 is at hand, 2 and 3 take half a minute once, others two "
         "minutes; 0: the run's seed",
     )  # fmt: skip
-    clip: float = control(0.2, min=0.05, max=0.5, step=0.01, group=RL,
-                          help="the ratio to the old policy counts inside 1 - clip to 1 + clip")  # fmt: skip
+    clip: float = knob("clip", RL)
     clip_high: float = control(
         0.2, min=0.05, max=0.5, step=0.01, label="clip above", group=RL, help="the upper side of the same"
     )
-    epochs: int = control(2, min=1, max=8, group=RL, help="how often a batch is gone through")
-    minibatches: int = control(2, min=1, max=16, group=RL, help="parts of a batch, each with a step of the optimiser")
-    grad_clip: float = control(1.0, min=0.01, max=100, scale="log", label="gradient clipping", group=RL,
-                               help="largest norm of the gradient")  # fmt: skip
+    epochs: int = knob("epochs", RL)
+    minibatches: int = knob("minibatches", RL)
+    grad_clip: float = knob("grad_clip", RL)
     length_penalty: float = control(
         0.0, min=0, max=0.05, step=0.001, label="length penalty", unit="reward/token", group=RL,
         help="taken from the reward for each token",
@@ -85,13 +84,8 @@ class BAI(Config):
         "grpo", choices=("grpo", "bnpo", "dapo", "dr_grpo", "gspo", "cispo"), label="GRPO's loss", group=RL,
         help="H: how tokens and sequences are averaged, and where the ratio is clipped",
     )  # fmt: skip
-    scale_rewards: str = control(
-        "group", choices=("group", "batch", "none"), label="divide by the deviation of", group=RL,
-        help="H: what the advantage is divided by",
-    )  # fmt: skip
-    kl_loss: float = control(
-        0.0, min=0, max=0.2, step=0.005, label="KL in the loss", group=RL, help="H: weight of the KL to the reference"
-    )
+    scale_rewards: str = knob("scale_rewards", RL, help="H: what the advantage is divided by")
+    kl_loss: float = knob("kl_loss", RL, help="H: weight of the KL to the reference")
     kl_estimator: str = control("k3", choices=("k1", "k2", "k3"), label="KL estimator", group=RL,
                                 help="H: of the KL in the loss")  # fmt: skip
     kl_reward: float = control(
@@ -115,19 +109,14 @@ class BAI(Config):
         0, min=0, max=50, unit="steps", when="launch", label="critic's warm-up", group=CRITIC,
         help="L: so many steps first teach the critic alone",
     )  # fmt: skip
-    batch_size: int = control(128, min=2, max=4096, scale="log2", unit="responses", when="launch", group=ROLLOUT,
-                              help="a step")  # fmt: skip
-    group_size: int = control(
-        8, min=2, max=64, scale="log2", unit="responses", group=ROLLOUT, label="responses a prompt",
-        help="H: compared with each other; must divide the batch",
-    )  # fmt: skip
+    batch_size: int = knob("batch_size", ROLLOUT)
+    group_size: int = knob("group_size", ROLLOUT, help="H: compared with each other; must divide the batch")
     reasoning: float = control(
         0.7, min=0, max=1, step=0.05, label="share of reasoning", group=ROLLOUT, help="prompts that ask for a sum; the "
         "others ask for a string backwards",
     )  # fmt: skip
-    temperature: float = control(1.0, min=0.1, max=2, step=0.05, group=ROLLOUT, help="of sampling")
-    max_new: int = control(40, min=4, max=40, unit="tokens", label="longest response", group=ROLLOUT,
-                           help="a longer one is cut off and gets no reward")  # fmt: skip
+    temperature: float = knob("temperature", ROLLOUT)
+    max_new: int = knob("max_new", ROLLOUT, help="a longer one is cut off and gets no reward")
     optimizer: Optimizer = field(default_factory=lambda: ActorCritic(lr=5e-4))
     size: str = "s"
     evaluation: int = control(256, min=16, max=4096, scale="log2", unit="prompts", when="launch", group=LOOK,
@@ -135,11 +124,7 @@ class BAI(Config):
 
     def validate(self) -> None:
         """Refuse groups and minibatches that do not divide the batch; warn where nothing can be seen."""
-        for name in ("group_size", "minibatches"):
-            if self.batch_size % getattr(self, name):
-                raise InvalidValue(
-                    f"{name} must divide batch_size; got {getattr(self, name)} and {self.batch_size} responses."
-                )
+        check_parts(self.batch_size, group_size=self.group_size, minibatches=self.minibatches)
         if self.critic_warmup >= self.steps:
             warnings.warn(
                 f"The critic's warm-up takes {self.critic_warmup} of {self.steps} steps: the policy never moves.",

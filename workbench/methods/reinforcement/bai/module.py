@@ -6,21 +6,24 @@ import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from workbench.cards.protocols import SessionProtocol
 from workbench.methods.reinforcement._shared import advantages, merge, stages
-from workbench.methods.reinforcement._shared.loop import Batch, Loop, Moved, parts, shown
+from workbench.methods.reinforcement._shared.loop import Batch, Loop, Moved, parts
 from workbench.methods.reinforcement._shared.model import Critic, Decoder
-from workbench.methods.reinforcement._shared.sampling import rollout
 from workbench.methods.reinforcement._shared.tasks import Prompts, task
 from workbench.methods.reinforcement.bai.knobs import BAI
 from workbench.models.optim import make_optimizer
-from workbench.signals import emit, responses
+from workbench.signals import emit
 
 Weights = Mapping[str, Tensor]
-SHOWN = 6  # responses a step
+LONGEST = 40  # response to a fixed prompt, tokens
+CORNERS = ("instruct", "distilled", "base")  # of the map of merges
+STEPS = 4  # of an edge of the map
+GRID = tuple((i / STEPS, j / STEPS, (STEPS - i - j) / STEPS) for i in range(STEPS + 1) for j in range(STEPS + 1 - i))
 
 
 class Course:
@@ -82,6 +85,7 @@ class Experiment:
         self.course = Course()
         session.register(**registered, course=self.course)
         session.probe("evaluation", self.evaluate)
+        session.probe("merge_map", self.map_merges)
         asked = self.task.sample(session.rng("eval", "prompts"), config.evaluation, reasoning=0.5)
         self.asked: Prompts = asked
 
@@ -94,13 +98,21 @@ class Experiment:
         drawn = self.session.rng("init", "ratios").random(2)
         return float(drawn[0]), float(drawn[1])
 
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Of each corner's model in the policy at step 0; of a merge by another rule than linear, as its ratios say."""
+        if self.config.init != "merge":
+            return tuple(float(self.config.init == name) for name in CORNERS)
+        a, b = self.ratios
+        return (1 - a) * b, a * b, 1 - b
+
     def _weights(self) -> Weights:
         """Of the policy at step 0; a function of the launch settings and the seed."""
         c = self.config
         if c.init != "merge":
             return self._stage(c.init)
         base, instruct, distilled = (self._stage(name) for name in ("base", "instruct", "distilled"))
-        self.linearity = merge.linearity(base, instruct, distilled)
+        self.linearity, self.garbage = merge.linearly_connected(base, instruct, distilled)
         a, b = self.ratios
         generator = self.session.torch_rng("init", "merge")
         return merge.balanced(base, instruct, distilled, a=a, b=b, rule=c.rule, density=c.density, generator=generator)
@@ -142,17 +154,13 @@ class Experiment:
     def _begin(self) -> None:
         with self.session.isolated():
             self.evaluate()
+        emit("merge_weights", self.shares)
         if self.config.init == "merge":
             emit("merge_a", self.ratios[0])
             emit("merge_b", self.ratios[1])
             emit("linearity", self.linearity)
-            if self.linearity > merge.GARBAGE:
-                warnings.warn(
-                    f"The distilled model is {self.linearity:.1f} times as far from the instructed one as from the "
-                    f"pretrained one (healthy: at most {merge.GARBAGE:g}): they are not linearly connected, and a "
-                    "merge of them is likely garbage.",
-                    stacklevel=2,
-                )
+            if self.garbage is not None:
+                warnings.warn(self.garbage, stacklevel=2)
 
     def _prompts(self, step: int) -> Prompts:
         """A new draw each step; in groups of equal prompts where responses are compared with each other."""
@@ -203,8 +211,7 @@ class Experiment:
     # -- looking ------------------------------------------------------------------------------------------------------
 
     def _show(self, batch: Batch, advantage: Tensor, moved: Moved) -> None:
-        for name, value in {**shown(batch, advantage), **moved.means()}.items():
-            emit(name, value)
+        self.loop.show(batch, advantage, moved, kinds=True)
         sampled, course = batch.rollout.responses.numpy(), self.course
         reasoning = batch.prompts.kinds == 0
         course.take(reward=float(batch.rewards.mean()))
@@ -222,28 +229,35 @@ class Experiment:
                 emit("length_left", course.lowest["length"] / course.length)
             emit("passes", self.task.passes(sampled)[reasoning].mean())
             emit("accuracy_pass1", self.task.first_pass_right(batch.prompts, sampled)[reasoning].mean())
-        prompts = batch.prompts.tokens
-        emit("responses", responses(
-            ({"prompt": self.task.text(prompts[i]), "text": self.task.text(sampled[i]), "reward": batch.rewards[i]}
-             for i in range(0, len(sampled), max(1, len(sampled) // SHOWN))), marks=("V", "A"),
-        ))  # fmt: skip
 
     def evaluate(self) -> None:
-        """Reward and length on fixed prompts at temperature 1, by fixed draws; the session calls it isolated."""
-        c = self.config
-        with torch.no_grad():
-            taken = rollout(
-                self.loop.policy, torch.from_numpy(self.asked.tokens), max_new=40, temperature=1.0,
-                generator=self.session.torch_rng("eval", "rollout", 0),
-            )  # fmt: skip
-        right, reasoning = self.loop.verify(self.asked, taken.responses.numpy()), self.asked.kinds == 0
-        sums, strings = float(right[reasoning].mean()), float(right[~reasoning].mean())
-        reward = c.reasoning * sums + (1 - c.reasoning) * strings
-        length = float(taken.mask.sum(1).numpy()[reasoning].mean())
+        """Reward and length of the policy on the fixed prompts; the session calls it isolated."""
+        found = self._score(self.loop)
         if self.course.reward is None:
-            self.course.reward, self.course.length = reward, length
-        for name, value in {"reward": reward, "reasoning": sums, "chat": strings, "length": length}.items():
+            self.course.reward, self.course.length = found["reward"], found["length"]
+        for name, value in found.items():
             emit(f"eval_{name}", value)
+
+    def map_merges(self) -> None:
+        """The same reward of merges all over the triangle of the three models; the session calls it isolated."""
+        models = [self._stage(name) for name in CORNERS]
+        merged = Decoder(self.config.size)
+        loop, rows = Loop(merged, merged, self.task), []
+        for weights in GRID:
+            merged.load_state_dict(merge.merge(models, weights=weights))
+            rows.append((*weights, self._score(loop)["reward"]))
+        emit("merge_map", np.array(rows))
+
+    def _score(self, loop: Loop) -> dict[str, float]:
+        """Reward as rollouts are mixed, shares of right sums and strings, and length of sums; by fixed draws."""
+        answered = loop.answer(
+            self.asked, max_new=LONGEST, temperature=1.0, generator=self.session.torch_rng("eval", "rollout", 0)
+        )
+        right, reasoning, share = answered.rewards, self.asked.kinds == 0, self.config.reasoning
+        sums, strings = float(right[reasoning].mean()), float(right[~reasoning].mean())
+        length = float(answered.rollout.lengths.numpy()[reasoning].mean())
+        reward = share * sums + (1 - share) * strings
+        return {"reward": reward, "reasoning": sums, "chat": strings, "length": length}
 
 
 def train(config: BAI, session: SessionProtocol) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from workbench.cards import Adam, Config, InvalidValue, Optimizer, control
+from workbench.methods.reinforcement._shared.knobs import knob
 
 FILTER, RL, ROLLOUT, LOOK = "Filter", "Reinforcement", "Rollouts", "Looking"
 
@@ -44,12 +45,12 @@ class DifficultyFilter(Config):
     )  # fmt: skip
     prompts: int = control(16, min=1, max=256, scale="log2", unit="prompts", when="launch", group=ROLLOUT,
                            label="prompts a step", help="kept ones")  # fmt: skip
-    group_size: int = control(
-        8, min=4, max=32, scale="log2", unit="responses", group=ROLLOUT, label="responses a prompt",
+    group_size: int = knob(
+        "group_size", ROLLOUT, min=4, max=32,
         help="they give its pass rate; from few of them, prompts at the band's edges are mistaken for others",
         hint="A single response has no variance to learn from.",
     )  # fmt: skip
-    temperature: float = control(1.0, min=0.1, max=2, step=0.05, group=ROLLOUT, help="of sampling")
+    temperature: float = knob("temperature", ROLLOUT)
     base_seed: int = control(
         1, min=0, max=10**6, when="launch", label="base model", group=ROLLOUT,
         help="which model it starts from, one pass of running sums with slips; each takes half a minute once; 0: the "
@@ -59,18 +60,14 @@ class DifficultyFilter(Config):
         1000, min=50, max=5000, scale="log", unit="steps", when="launch", label="base model's training",
         group=ROLLOUT, help="with fewer it adds up worse, and prompts are harder; 40 steps take a second",
     )  # fmt: skip
-    clip: float = control(0.2, min=0.05, max=0.5, step=0.01, group=RL,
-                          help="the ratio to the old policy counts inside 1 - clip to 1 + clip")  # fmt: skip
-    epochs: int = control(1, min=1, max=8, group=RL, help="how often a batch is gone through")
-    minibatches: int = control(2, min=1, max=16, group=RL, help="parts of a batch, each with a step of the optimiser")
-    scale_rewards: str = control(
-        "group", choices=("group", "batch", "none"), label="divide by the deviation of", group=RL,
-        help="what an advantage is divided by; none: a prompt weighs as its rewards spread",
-    )  # fmt: skip
-    kl_loss: float = control(0.0, min=0, max=0.2, step=0.005, label="KL in the loss", group=RL,
-                             help="weight of the KL to the model it started from")  # fmt: skip
-    grad_clip: float = control(1.0, min=0.01, max=100, scale="log", label="gradient clipping", group=RL,
-                               help="largest norm of the gradient")  # fmt: skip
+    clip: float = knob("clip", RL)
+    epochs: int = knob("epochs", RL, default=1)
+    minibatches: int = knob("minibatches", RL)
+    scale_rewards: str = knob(
+        "scale_rewards", RL, help="what an advantage is divided by; none: a prompt weighs as its rewards spread"
+    )
+    kl_loss: float = knob("kl_loss", RL, help="weight of the KL to the model it started from")
+    grad_clip: float = knob("grad_clip", RL)
     optimizer: Optimizer = field(default_factory=lambda: Adam(lr=2e-4))
     evaluation: int = control(64, min=2, max=1024, scale="log2", unit="prompts", when="launch", group=LOOK,
                               label="fixed prompts", help="of each number of digits, that the probe asks")  # fmt: skip

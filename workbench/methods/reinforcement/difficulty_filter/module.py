@@ -12,7 +12,7 @@ import torch
 
 from workbench.cards.protocols import SessionProtocol
 from workbench.methods.reinforcement._shared import advantages, stages
-from workbench.methods.reinforcement._shared.loop import Answered, Batch, Loop, Moved, parts, shown
+from workbench.methods.reinforcement._shared.loop import Answered, Batch, Loop, Moved, parts
 from workbench.methods.reinforcement._shared.model import Decoder
 from workbench.methods.reinforcement._shared.tasks import Prompts, task
 from workbench.methods.reinforcement.difficulty_filter.draws import Clock, Gathered, gather, together
@@ -27,10 +27,9 @@ from workbench.methods.reinforcement.difficulty_filter.filter import (
 from workbench.methods.reinforcement.difficulty_filter.knobs import DifficultyFilter
 from workbench.methods.reinforcement.difficulty_filter.shown import BINS, DIGITS, GRID
 from workbench.models.optim import make_optimizer
-from workbench.signals import emit, responses
+from workbench.signals import emit, histogram
 
 CONTEXT, MAX_NEW = 30, 20  # 8 digits: a prompt of 10 tokens, a response of 19
-SHOWN = 6  # responses a step
 PROBED, TRUTH = 24, 64  # prompts, and responses each, that tell true pass rates
 
 SINGLE = stages.Recipe(
@@ -96,7 +95,7 @@ class Experiment:
         self.spent.seconds += clock.read()
         self._show_filter(gathered)
         if batch is not None and advantage is not None and moved is not None:
-            self._show(batch, advantage, moved)
+            self.loop.show(batch, advantage, moved, marks=("A",))
         if step == self.config.steps - 1:
             with self.session.isolated():
                 self.evaluate()
@@ -160,7 +159,7 @@ class Experiment:
         emit("t_low_now", band.low)
         emit("t_high_now", band.high)
         emit("pass_rate", rates.mean())
-        emit("pass_rate_hist", _binned(rates))
+        emit("pass_rate_hist", histogram(rates, *BINS))
         emit("inside", band.holds(rates).mean())
         emit("spread_drawn", (rates * (1 - rates)).mean())
         emit("filled", len(kept) / c.prompts)
@@ -168,25 +167,13 @@ class Experiment:
         emit("seconds", self.spent.seconds)
         emit("reach_curve", reach(np.array(GRID), c.beta) / reach(best_rate(c.beta), c.beta))
         emit("quadratic_curve", quadratic(np.array(GRID), c.beta) / reach(best_rate(c.beta), c.beta))
-        emit("drawn_share", _binned(rates) / len(rates))
-        emit("kept_share", _binned(kept) / max(1, len(kept)))
+        emit("drawn_share", histogram(rates, *BINS) / len(rates))
+        emit("kept_share", histogram(kept, *BINS) / max(1, len(kept)))
         if len(kept):
             emit("pass_rate_kept", kept.mean())
             emit("spread_kept", (kept * (1 - kept)).mean())
             emit("rollouts_per_kept", len(rates) * c.group_size / len(kept))
             emit("reach_kept", reach(kept, c.beta).mean())
-
-    def _show(self, batch: Batch, advantage: torch.Tensor, moved: Moved) -> None:
-        found = {**shown(batch, advantage), **moved.means()}
-        for name in ("reward_reasoning", "length_reasoning"):  # the same as of all: there is no other kind
-            del found[name]
-        for name, value in found.items():
-            emit(name, value)
-        texts, prompts, each = batch.rollout.responses.numpy(), batch.prompts.tokens, len(batch.rewards)
-        emit("responses", responses(
-            ({"prompt": self.task.text(prompts[i]), "text": self.task.text(texts[i]), "reward": batch.rewards[i]}
-             for i in range(0, each, max(1, each // SHOWN))), marks=("A",),
-        ))  # fmt: skip
 
     @torch.no_grad()
     def evaluate(self) -> None:
@@ -212,10 +199,6 @@ class Experiment:
         band = self.band
         if (chosen := band.holds(guessed)).any():
             emit("true_inside", band.holds(true[chosen]).mean())
-
-
-def _binned(rates: np.ndarray) -> np.ndarray:
-    return np.histogram(rates, bins=BINS[2], range=BINS[:2])[0]
 
 
 def train(config: DifficultyFilter, session: SessionProtocol) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from workbench.cards import Reference, Series, Signal, View
+from workbench.methods.reinforcement._shared import shown
 
 DIGITS = 8
 BINS = (-1 / 32, 33 / 32, 17)  # around sixteenths
@@ -35,38 +38,15 @@ SIGNALS = (
     Signal("t_high_now", "upper end of the band; 1 without a filter"),
     Signal("filled", "prompts kept over prompts wanted; below 1 where drawing ended at its cap", healthy=(1, None)),
     Signal("effective_batch", "prompts with a pass rate between 0 and 1 over prompts wanted", healthy=(0.6, None)),
-    Signal("group_zero_std", "share of kept prompts whose rewards are all the same, so that they teach nothing",
-           healthy=(None, 0.7)),
+    replace(shown.GROUPS, meaning="share of kept prompts whose rewards are all the same, so that they teach nothing"),
     Signal("rollouts", "responses sampled for training so far, thrown away or not", "responses"),
     Signal("rollouts_per_kept", "responses sampled for a kept prompt", "responses"),
     Signal("seconds", "of training so far, looks aside", "s", deterministic=False),
     Signal("rate_error", "distance of pass rates to those from 64 other responses, mean of 24 prompts"),
     Signal("true_inside", "share of prompts found inside the band whose pass rate from 64 others is inside, too"),
-    Signal("reward", "mean reward of the kept responses, 1 for a right answer that ends in time"),
-    Signal("length", "mean length of a response, <eos> included", "tokens"),
-    Signal("length_p10", "a tenth of the responses are shorter", "tokens"),
-    Signal("length_p90", "a tenth of the responses are longer", "tokens"),
-    Signal("length_hist", "how many responses have a length", shape="histogram", edges=(0, 41, 41)),
-    Signal("truncated", "share of responses that did not end in time"),
-    Signal("entropy", "of the next token, mean over the responses' tokens", "nats/token", healthy=(0.05, None)),
-    Signal("entropy_by_position", "the same by position; 0 where no response is as long", "nats/token", shape="vector",
-           axis="position"),
-    Signal("kl_sequence", "KL to the start over whole next-token distributions, sum over a response, mean over "
-           "responses", "nats/response"),
-    Signal("kl_token", "the same a token", "nats/token"),
-    Signal("kl_k1", "the estimator from sampled tokens: log ratio to the start", "nats/token"),
-    Signal("kl_k2", "half the log ratio's square", "nats/token"),
-    Signal("kl_k3", "exp(l) - 1 - l with l the start's log-probability minus the policy's", "nats/token"),
-    Signal("clipped_low", "share of tokens whose gradient the lower clip took away"),
-    Signal("clipped_high", "share of tokens whose gradient the upper clip took away"),
-    Signal("ratio_max", "largest ratio of new to old policy"),
+    *shown.signals("kept response", "the start"),
     Signal("grad_norm", "norm of the policy's gradient before clipping"),
     Signal("policy_loss", "what the policy minimises, mean over the step's updates"),
-    Signal("advantage_early", "mean advantage in the first half of each response"),
-    Signal("advantage_late", "mean advantage in the last quarter of each response"),
-    Signal("responses", "a few of the step's kept responses", shape="responses"),
-    Signal("rollouts_per_s", "responses sampled a second", "1/s", deterministic=False),
-    Signal("tokens_per_s", "tokens sampled a second", "1/s", deterministic=False),
 )  # fmt: skip
 
 VIEWS = (
@@ -104,16 +84,10 @@ VIEWS = (
     View("rate_error", "Are the pass rates right?", series=(Series("rate_error"), Series("true_inside", dash=True)),
          range=(0, 1), group="batch", tab="truth",
          subtitle="error against 64 other responses; dashed: of prompts found inside the band, those truly inside"),
-    View("responses", "What it answers", kind="responses", series=("responses",), per_run=True, range=(0, 1),
-         subtitle="a few kept responses of each step"),
-    View("entropy", "Entropy", series=("entropy",), unit="nats/token", group="entropy", tab="entropy",
-         references=(Reference(0.05, "frozen below"),)),
-    View("entropy_by_position", "Entropy by position", kind="heatmap", series=("entropy_by_position",),
-         unit="nats/token", per_run=True, group="entropy", tab="by position"),
-    View("kl", "Distance from the start", series=("kl_sequence",), unit="nats/response", scale="log", group="kl",
-         tab="response", subtitle="KL, exact at each token"),
-    View("kl_estimators", "Estimates of the KL", group="kl", tab="estimators", unit="nats/token",
-         series=(Series("kl_token"), Series("kl_k1", dash=True)), subtitle="exact; dashed: k1 from the sampled tokens"),
-    View("ratio", "Largest ratio", series=("ratio_max",), scale="log", group="update", tab="ratio"),
-    View("grad_norm", "Gradient", series=("grad_norm",), scale="log", group="update", tab="gradient"),
+    shown.answers("kept response"),
+    *shown.ENTROPY,
+    shown.distance("the start"),
+    shown.estimates(),
+    shown.RATIO,
+    shown.GRADIENT,
 )  # fmt: skip

@@ -6,6 +6,7 @@ import warnings
 from dataclasses import dataclass, field
 
 from workbench.cards import Adam, Config, InvalidValue, Optimizer, control
+from workbench.methods.reinforcement._shared.knobs import check_parts, check_traces, knob
 
 SFT, RL, REWARD, ROLLOUT, LOOK = "First stage: SFT", "Second stage: GRPO", "Rewards", "Rollouts", "Looking"
 
@@ -45,10 +46,8 @@ class TwoStage(Config):
     )  # fmt: skip
     epochs: int = control(10, min=0, max=20, when="launch", group=SFT,
                           help="over the traces; 0: GRPO from the pretrained model")  # fmt: skip
-    traces: int = control(800, min=16, max=10**5, scale="log", when="launch", group=SFT,
-                          help="the teacher's, long: passes until two agree")  # fmt: skip
-    sft_batch: int = control(64, min=1, max=1024, scale="log2", unit="traces", when="launch", label="batch of traces",
-                             group=SFT, help="a step; an epoch leaves out what does not fill one")  # fmt: skip
+    traces: int = knob("traces", SFT, default=800, help="the teacher's, long: passes until two agree")
+    sft_batch: int = knob("sft_batch", SFT)
     w_format: float = control(
         1.0, min=0, max=2, step=0.05, label="weight of form", group=REWARD,
         help="1 where a response ends in time with a single digit as its answer",
@@ -71,25 +70,18 @@ class TwoStage(Config):
     )  # fmt: skip
     beta: float = control(0.04, min=0, max=0.2, step=0.005, label="KL in the loss", group=RL,
                           help="weight of the KL to the policy at the end of SFT")  # fmt: skip
-    clip: float = control(0.2, min=0.05, max=0.5, step=0.01, group=RL,
-                          help="the ratio to the old policy counts inside 1 - clip to 1 + clip")  # fmt: skip
-    rl_epochs: int = control(2, min=1, max=8, label="passes a batch", group=RL, help="how often it is gone through")
-    minibatches: int = control(2, min=1, max=16, group=RL, help="parts of a batch, each with a step of the optimiser")
-    grad_clip: float = control(1.0, min=0.01, max=100, scale="log", label="gradient clipping", group=RL,
-                               help="largest norm of the gradient, in both stages")  # fmt: skip
-    batch_size: int = control(128, min=2, max=4096, scale="log2", unit="responses", when="launch", group=ROLLOUT,
-                              help="a step of GRPO")  # fmt: skip
-    group_size: int = control(
-        8, min=2, max=64, scale="log2", unit="responses", group=ROLLOUT, label="responses a prompt",
-        help="compared with each other; must divide the batch",
-    )  # fmt: skip
-    temperature: float = control(1.0, min=0.1, max=2, step=0.05, group=ROLLOUT, help="of sampling")
+    clip: float = knob("clip", RL)
+    rl_epochs: int = knob("epochs", RL, label="passes a batch", help="how often it is gone through")
+    minibatches: int = knob("minibatches", RL)
+    grad_clip: float = knob("grad_clip", RL, help="largest norm of the gradient, in both stages")
+    batch_size: int = knob("batch_size", ROLLOUT, help="a step of GRPO")
+    group_size: int = knob("group_size", ROLLOUT)
+    temperature: float = knob("temperature", ROLLOUT)
     top_p: float = control(1.0, min=0.1, max=1, step=0.05, label="top p", group=ROLLOUT,
                            help="of the likeliest tokens that together have this share; authors: 0.9")  # fmt: skip
     min_p: float = control(0.0, min=0, max=0.5, step=0.01, label="min p", group=ROLLOUT,
                            help="of tokens at least this likely, relative to the likeliest; authors: 0.05")  # fmt: skip
-    max_new: int = control(40, min=4, max=40, unit="tokens", label="longest response", group=ROLLOUT,
-                           help="a longer one is cut off and counts as wrong")  # fmt: skip
+    max_new: int = knob("max_new", ROLLOUT)
     optimizer: Optimizer = field(default_factory=lambda: TwoAdams(lr=3e-5))
     size: str = "s"
     evaluation: int = control(512, min=16, max=4096, scale="log2", unit="prompts", when="launch", group=LOOK,
@@ -112,15 +104,8 @@ class TwoStage(Config):
 
     def validate(self) -> None:
         """Refuse batches that cannot be made, and a run without a stage; warn where the second is never reached."""
-        for name in ("group_size", "minibatches"):
-            if self.batch_size % getattr(self, name):
-                raise InvalidValue(
-                    f"{name} must divide batch_size; got {getattr(self, name)} and {self.batch_size} responses."
-                )
-        if self.sft_batch > self.traces:
-            raise InvalidValue(
-                f"sft_batch must not exceed traces, or an epoch has no step; got {self.sft_batch} and {self.traces}."
-            )
+        check_parts(self.batch_size, group_size=self.group_size, minibatches=self.minibatches)
+        check_traces(self.sft_batch, self.traces)
         if not self.length:
             raise InvalidValue("With 0 epochs and no second stage nothing is trained: set epochs, or reinforce=true.")
         if self.reinforce and self.steps <= self.border:

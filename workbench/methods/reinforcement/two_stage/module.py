@@ -8,26 +8,24 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim.lr_scheduler import LambdaLR
 
 from workbench.cards.protocols import SessionProtocol
 from workbench.methods.reinforcement._shared import advantages, rewards, stages
-from workbench.methods.reinforcement._shared.loop import Batch, Loop, Moved, parts, shown
+from workbench.methods.reinforcement._shared.loop import Batch, Loop, parts
 from workbench.methods.reinforcement._shared.model import Decoder
-from workbench.methods.reinforcement._shared.sampling import rollout
+from workbench.methods.reinforcement._shared.shown import LENGTHS
 from workbench.methods.reinforcement._shared.tasks import Prompts, task
-from workbench.methods.reinforcement._shared.vocabulary import PAD, padded
+from workbench.methods.reinforcement._shared.traces import imitation, rows, written
 from workbench.methods.reinforcement.two_stage.knobs import TwoStage
 from workbench.models.optim import make_optimizer
-from workbench.signals import emit, responses
+from workbench.signals import emit, histogram
 
-SHOWN = 6  # responses a step
+LONGEST = 40  # response to a fixed prompt, tokens
 FLOOR = 0.1  # of SFT's rate, where its cosine ends
 ANSWER = r"A \d $"  # one digit behind the last `A`, where the paper has a box before the end of thinking
 END = "<eos>"
 SFT_SKIP = 0.1  # share of the teacher's traces without verification, so that a short way is known
-ALREADY = ("reward_reasoning", "length_reasoning")  # every prompt asks for a sum
 
 
 class Course:
@@ -99,9 +97,8 @@ class Experiment:
         """Prompts and the teacher's responses (traces, P+T), `<pad>` behind them."""
         rng = self.session.rng("data", "traces")
         prompts = self.task.sample(rng, self.config.traces, reasoning=1.0)
-        given = self.task.teacher(rng, prompts, "long", skip=SFT_SKIP)
         self.start = prompts.tokens.shape[1]
-        return torch.from_numpy(padded([p + r for p, r in zip(prompts.tokens.tolist(), given, strict=True)]))
+        return written(rng, prompts, "long", skip=SFT_SKIP)
 
     def _pace(self, step: int) -> float:
         """The factor on SFT's rate: half a cosine from 1 to `FLOOR` over the epochs."""
@@ -134,12 +131,8 @@ class Experiment:
     def _imitate(self, step: int) -> None:
         """One step of next-token loss on the responses of a batch of traces."""
         c = self.config
-        epoch, batch = divmod(step, c.epoch_steps)
-        order = torch.randperm(len(self.traces), generator=self.session.torch_rng("data", "order", epoch))
-        rows = self.traces[order[batch * c.sft_batch :][: c.sft_batch]]
-        targets = rows[:, 1:].clone()
-        targets[:, : self.start - 1] = PAD
-        loss = F.cross_entropy(self.policy(rows[:, :-1]).flatten(0, 1), targets.flatten(), ignore_index=PAD)
+        taught = self.traces[rows(self.session, step, c.traces, c.sft_batch)]
+        loss = imitation(self.policy, taught, self.start)
         self.sft_optimizer.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.policy.parameters(), c.grad_clip)
@@ -165,7 +158,10 @@ class Experiment:
             temperature=c.temperature, grad_clip=c.grad_clip, kl_weight=c.beta, clip_low=c.clip, clip_high=c.clip,
         )  # fmt: skip
         emit("group_zero_std", advantages.zero_std_share(total, c.group_size))
-        self._show(batch, advantage, moved)
+        self.loop.show(batch, advantage, moved)
+        sampled = batch.rollout.responses.numpy()
+        emit("passes", self.task.passes(sampled).mean())
+        emit("accuracy_pass1", self.task.first_pass_right(batch.prompts, sampled).mean())
 
     def _rewards(self, batch: Batch) -> np.ndarray:
         """(B,) float64, the weighted sum; each part's mean is emitted."""
@@ -186,27 +182,15 @@ class Experiment:
 
     # -- looking ------------------------------------------------------------------------------------------------------
 
-    def _show(self, batch: Batch, advantage: Tensor, moved: Moved) -> None:
-        for name, value in {**shown(batch, advantage), **moved.means()}.items():
-            if name not in ALREADY:
-                emit(name, value)
-        sampled, prompts = batch.rollout.responses.numpy(), batch.prompts.tokens
-        emit("passes", self.task.passes(sampled).mean())
-        emit("accuracy_pass1", self.task.first_pass_right(batch.prompts, sampled).mean())
-        emit("responses", responses(
-            ({"prompt": self.task.text(prompts[i]), "text": self.task.text(sampled[i]), "reward": batch.rewards[i]}
-             for i in range(0, len(sampled), max(1, len(sampled) // SHOWN))), marks=("V", "A"),
-        ))  # fmt: skip
-
+    @torch.no_grad()
     def evaluate(self, done: int) -> None:
         """Accuracy and length on fixed prompts after `done` steps, by fixed draws; has to be called isolated."""
         c, course = self.config, self.course
-        with torch.no_grad():
-            taken = rollout(
-                self.policy, torch.from_numpy(self.asked.tokens), max_new=40, temperature=1.0,
-                generator=self.session.torch_rng("eval", "rollout", 0),
-            )  # fmt: skip
-        right, lengths = self.loop.verify(self.asked, taken.responses.numpy()) > 0, taken.lengths.numpy()
+        answered = self.loop.answer(
+            self.asked, max_new=LONGEST, temperature=1.0, generator=self.session.torch_rng("eval", "rollout", 0)
+        )
+        taken = answered.rollout
+        right, lengths = answered.rewards > 0, taken.lengths.numpy()
         accuracy, length = float(right.mean()), float(lengths.mean())
         emit("eval_accuracy", accuracy)
         emit("eval_length", length)
@@ -215,7 +199,7 @@ class Experiment:
         if right.any():
             emit("tokens_per_correct", lengths.sum() / right.sum())
         for name, of in (("right", right), ("wrong", ~right)):
-            emit(f"lengths_{name}", np.histogram(lengths[of], bins=41, range=(0, 41))[0])
+            emit(f"lengths_{name}", histogram(lengths[of], *LENGTHS))
         if done <= c.border:
             course.accuracies[done] = accuracy
             slope = course.slope(c.epoch_steps)

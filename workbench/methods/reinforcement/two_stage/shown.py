@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from workbench.cards import Reference, Series, Signal, View
+from workbench.methods.reinforcement._shared import shown
 
 FIRST, SECOND = "the first stage", "the second stage"
 
@@ -14,8 +17,8 @@ SIGNALS = (
            "tokens"),
     Signal("one_pass", "mean length of an answer with one pass and no verification, on the fixed prompts", "tokens"),
     Signal("lengths_right", "how many right responses to the fixed prompts have a length", shape="histogram",
-           edges=(0, 41, 41)),
-    Signal("lengths_wrong", "how many wrong ones have", shape="histogram", edges=(0, 41, 41)),
+           edges=shown.LENGTHS),
+    Signal("lengths_wrong", "how many wrong ones have", shape="histogram", edges=shown.LENGTHS),
     Signal("stage", "0: SFT, 1: GRPO"),
     Signal("accuracy_slope", "rise of eval_accuracy over the last 5 epochs, least squares", "points/epoch",
            healthy=(None, 1.0), only=FIRST),
@@ -26,42 +29,17 @@ SIGNALS = (
     Signal("sft_length", "eval_length there", "tokens", only="from the end of SFT on"),
     Signal("accuracy_change", "eval_accuracy minus sft_accuracy", healthy=(-0.05, None), only="from the end of SFT on"),
     Signal("length_left", "eval_length over sft_length", only="from the end of SFT on"),
-    Signal("reward", "share of the step's responses that are right", only=SECOND),
+    *shown.signals("rollout", "the policy at the end of SFT", only=SECOND),
     Signal("reward_sum", "mean of what the responses are compared by: the rewards times their weights", only=SECOND),
     Signal("reward_format", "weight times mean reward for form", only=SECOND),
     Signal("reward_cosine", "weight times mean cosine reward: accuracy, weighed by length", only=SECOND),
     Signal("reward_length", "weight times mean reward for being short within a group", only=SECOND),
     Signal("reward_accuracy", "weight times mean reward for a right answer", only=SECOND),
-    Signal("length", "mean length of a rollout, <eos> included", "tokens", only=SECOND),
-    Signal("length_p10", "a tenth of the rollouts are shorter", "tokens", only=SECOND),
-    Signal("length_p90", "a tenth of the rollouts are longer", "tokens", only=SECOND),
-    Signal("length_hist", "how many rollouts have a length", shape="histogram", edges=(0, 41, 41), only=SECOND),
-    Signal("truncated", "share of rollouts that did not end in time", only=SECOND),
     Signal("passes", "how often a rollout verifies itself (V)", only=SECOND),
     Signal("accuracy_pass1", "share of first passes that are right", only=SECOND),
-    Signal("entropy", "of the next token, mean over the rollouts' tokens", "nats/token", healthy=(0.05, None),
-           only=SECOND),
-    Signal("entropy_by_position", "the same by position; 0 where no rollout is as long", "nats/token", shape="vector",
-           axis="position", only=SECOND),
-    Signal("kl_sequence", "KL to the policy at the end of SFT over whole next-token distributions, sum over a rollout, "
-           "mean over rollouts", "nats/response", only=SECOND),
-    Signal("kl_token", "the same a token", "nats/token", only=SECOND),
-    Signal("kl_k1", "the estimator from sampled tokens: log ratio to the reference", "nats/token", only=SECOND),
-    Signal("kl_k2", "half the log ratio's square", "nats/token", only=SECOND),
-    Signal("kl_k3", "exp(l) - 1 - l with l the reference's log-probability minus the policy's", "nats/token",
-           only=SECOND),
-    Signal("clipped_low", "share of tokens whose gradient the lower clip took away", only=SECOND),
-    Signal("clipped_high", "share of tokens whose gradient the upper clip took away", only=SECOND),
-    Signal("ratio_max", "largest ratio of new to old policy", only=SECOND),
     Signal("grad_norm", "norm of the gradient before clipping"),
     Signal("policy_loss", "what GRPO minimises, mean over the step's updates", only=SECOND),
-    Signal("advantage_early", "mean advantage in the first half of each rollout", only=SECOND),
-    Signal("advantage_late", "mean advantage in the last quarter of each rollout", only=SECOND),
-    Signal("group_zero_std", "share of groups whose rewards are all the same, so that they teach nothing",
-           healthy=(None, 0.7), only=SECOND),
-    Signal("responses", "a few of the step's rollouts", shape="responses", only=SECOND),
-    Signal("rollouts_per_s", "rollouts sampled a second", "1/s", deterministic=False, only=SECOND),
-    Signal("tokens_per_s", "tokens sampled a second", "1/s", deterministic=False, only=SECOND),
+    replace(shown.GROUPS, only=SECOND),
 )  # fmt: skip
 
 PASS = Reference("one_pass", "one pass")
@@ -96,20 +74,12 @@ VIEWS = (
     View("passes", "Verifying itself", series=("passes",), group="passes", tab="passes", subtitle="V's a rollout"),
     View("accuracy_pass1", "First passes that are right", series=("accuracy_pass1",), range=(0, 1), group="passes",
          tab="first pass", subtitle="without slips nothing has to be verified"),
-    View("responses", "What it answers", kind="responses", series=("responses",), per_run=True, range=(0, 1),
-         subtitle="a few rollouts of each step"),
-    View("entropy", "Entropy", series=("entropy",), unit="nats/token", group="entropy", tab="entropy",
-         references=(Reference(0.05, "frozen below"),)),
-    View("entropy_by_position", "Entropy by position", kind="heatmap", series=("entropy_by_position",),
-         unit="nats/token", per_run=True, group="entropy", tab="by position"),
-    View("kl", "Distance from the end of SFT", series=("kl_sequence",), unit="nats/response", scale="log", group="kl",
-         tab="response", subtitle="KL, exact at each token"),
-    View("kl_estimators", "Estimates of the KL", group="kl", tab="estimators", unit="nats/token",
-         series=(Series("kl_token"), Series("kl_k3", dash=True)), subtitle="exact; dashed: k3 from the sampled tokens"),
+    shown.answers("rollout"),
+    *shown.ENTROPY,
+    shown.distance("the end of SFT"),
+    shown.estimates("k3"),
     View("sft_loss", "Loss of SFT", series=("sft_loss",), unit="nats/token", group="update", tab="SFT"),
-    View("group_zero_std", "Groups that teach nothing", series=("group_zero_std",), range=(0, 1), group="update",
-         tab="groups"),
-    View("clip", "Clipped tokens", series=(Series("clipped_low"), Series("clipped_high", dash=True)), group="update",
-         tab="clipped", subtitle="below; dashed: above"),
-    View("grad_norm", "Gradient", series=("grad_norm",), scale="log", group="update", tab="gradient"),
+    shown.STARVED,
+    shown.CLIP,
+    shown.GRADIENT,
 )  # fmt: skip
