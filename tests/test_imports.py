@@ -48,8 +48,8 @@ def test_a_panel_object_loads_nothing_heavy():
 
 def test_the_public_names_are_exactly_these_and_all_of_them_resolve():
     assert set(workbench.__all__) == {
-        "Batches", "Logger", "Steering", "WorkbenchError", "__version__", "card", "claims", "detect", "emit",
-        "experiments", "launch", "open", "ramp", "run", "session", "set", "store", "watch", "when",
+        "Batches", "Logger", "Steering", "TransformersSteering", "WorkbenchError", "__version__", "card", "claims",
+        "detect", "emit", "experiments", "launch", "open", "ramp", "run", "session", "set", "store", "watch", "when",
     }  # fmt: skip
     for name in workbench.__all__:
         assert getattr(workbench, name) is not None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from workbench.signals import emit as emit
     from workbench.steering import Logger as Logger
     from workbench.steering import Steering as Steering
+    from workbench.steering import TransformersSteering as TransformersSteering
     from workbench.steering.user import session as session
     from workbench.steering.watching import watch as watch
     from workbench.tracking.reading import detect as detect
@@ -33,6 +34,7 @@ _HOMES = {
     "Batches": "workbench.data.order",
     "Logger": "workbench.steering",
     "Steering": "workbench.steering",
+    "TransformersSteering": "workbench.steering",
     "WorkbenchError": "workbench.cards.errors",
     "card": "workbench.cards.registry",
     "claims": "workbench.panels",

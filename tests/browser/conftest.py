@@ -29,7 +29,8 @@ class Lab:
         self.url, self.folder, self.store = url, folder, store
 
     def notebook(self, name: str) -> str:
-        """The address of a notebook, in a workspace of its own: no two tests share a layout."""
+        """The address of a notebook as nobody has run it, in a workspace of its own: no two tests share either."""
+        shutil.copy(ROOT / name, self.folder / name)
         base, token = self.url.split("/lab", 1)[0], self.url.rsplit("token=", 1)[1]
         return f"{base}/lab/workspaces/{uuid.uuid4().hex}/tree/{name}?token={token}"
 

@@ -19,14 +19,14 @@ PATIENCE = 240_000  # milliseconds; two cores train, serve and draw at once
 
 
 class Tour:
-    """The tour's notebook in a page."""
+    """The tour's notebook, or another one, in a page."""
 
-    def __init__(self, page: Page, lab) -> None:
-        self.page, self.lab = page, lab
+    def __init__(self, page: Page, lab, name: str = "00_tour", experiment: str = "certified/ibp") -> None:
+        self.page, self.lab, self.name, self.experiment = page, lab, name, experiment
         OUTPUT.mkdir(exist_ok=True)
 
     def open(self) -> None:
-        self.page.goto(self.lab.notebook("notebooks/00_tour.ipynb"))
+        self.page.goto(self.lab.notebook(f"notebooks/{self.name}.ipynb"))
         self.ready()
 
     def ready(self) -> None:
@@ -59,7 +59,7 @@ class Tour:
         assert not words, f"{where}: {words}"
 
     def runs(self) -> list[Run]:
-        return Store(self.lab.store).runs("certified/ibp")
+        return Store(self.lab.store).runs(self.experiment)
 
 
 def until(true, what: str) -> None:

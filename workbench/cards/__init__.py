@@ -36,12 +36,13 @@ from workbench.cards.errors import (
     WorkbenchError,
 )
 from workbench.cards.findings import Finding
+from workbench.cards.guard import Guard
 from workbench.cards.protocols import SessionProtocol
 from workbench.cards.registry import card, experiments
 
 __all__ = [
     "RESERVED", "SGD", "Action", "Adam", "AdamW", "Arm", "Card", "Claim", "Comparison", "Config", "Control", "Finding",
-    "InvalidValue", "MissingData", "NotAllowed", "Optimizer", "Paper", "Preset", "Probe", "Reference", "RunFailed",
-    "Series", "SessionProtocol", "Signal", "StoreError", "UnknownName", "View", "WorkbenchError", "card", "check",
-    "control", "controls_of", "experiments",
+    "Guard", "InvalidValue", "MissingData", "NotAllowed", "Optimizer", "Paper", "Preset", "Probe", "Reference",
+    "RunFailed", "Series", "SessionProtocol", "Signal", "StoreError", "UnknownName", "View", "WorkbenchError", "card",
+    "check", "control", "controls_of", "experiments",
 ]  # fmt: skip

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from workbench.cards.guard import GuardProtocol
+
 
 class SessionProtocol(Protocol):
     """What a method may ask of its session."""
@@ -44,3 +46,11 @@ class SessionProtocol(Protocol):
 
     def probe(self, name: str, run: Callable[[], None]) -> None:
         """What to do, isolated, when the card's probe of that name is asked for; it emits what it found."""
+
+    def guard(self) -> GuardProtocol:
+        """The run's guard against anomalous batches; ask for it before the first step, switched on or off.
+
+        Its controls (`Guard`, group "Guard") are live from then on. A loop that asks ``guard.batch`` which batch to
+        train on and ``guard.passes`` whether to update has spikes skipped, tried again and rolled back; off, which it
+        is by default, both hand everything through.
+        """

@@ -1,10 +1,10 @@
-"""The training side. `Session` needs no torch; `Steering`, `Logger` and `watch` import it when they are asked for."""
+"""The training side. `Session` needs no torch; what works inside a framework imports it when it is asked for."""
 
 from typing import Any
 
 from workbench.steering.session import Session, Stopped, current
 
-__all__ = ["Logger", "Session", "Steering", "Stopped", "current", "watch"]
+__all__ = ["LengthPenalty", "Logger", "Session", "Steering", "Stopped", "TransformersSteering", "current", "watch"]
 
 
 def __getattr__(name: str) -> Any:
@@ -12,6 +12,10 @@ def __getattr__(name: str) -> Any:
         from workbench.steering import lightning_adapter
 
         return getattr(lightning_adapter, name)
+    if name in ("TransformersSteering", "LengthPenalty"):
+        from workbench.steering import transformers
+
+        return getattr(transformers, name)
     if name == "watch":
         from workbench.steering.watching import watch
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from workbench.cards import Control
+from workbench.cards import Control, NotAllowed
 from workbench.cards.controls import put
+from workbench.cards.guard import Guard
 from workbench.journal import RunDir, Writer
 from workbench.steering import checkpoints
 from workbench.steering.commands import Desk
 from workbench.steering.randomness import Streams, unnoticed
 from workbench.steering.recorder import Recorder
 from workbench.steering.travel import Beginning, state
+
+if TYPE_CHECKING:
+    from workbench.steering.guards import LossGuard
 
 
 class Handles:
@@ -38,6 +42,8 @@ class Handles:
         self._actions: dict[str, Callable[[], None]] = {}
         self._probes: dict[str, Callable[[], None]] = {}
         self._looks: list[tuple[str, int]] = []  # probes that are switched on
+        self._open = False  # whether a first step has begun
+        self._guard: LossGuard | None = None
 
     @property
     def step(self) -> int:
@@ -76,6 +82,25 @@ class Handles:
         self.desk.controls.update(implicit)
         self.desk.beside.update({name: control.default for name, control in implicit.items()})
         self._publish_controls()
+
+    def guard(self) -> LossGuard:
+        """The run's guard against anomalous batches; see `SessionProtocol.guard`."""
+        if self._guard is None:
+            from workbench.steering.guards import LossGuard
+
+            if self._open:
+                raise NotAllowed("Ask for session.guard() before the first step, or a checkpoint does not hold it.")
+            self.register()  # there is something to register with, even if this is the first
+            declared = getattr(self.config, "guard", None)
+            self._guard = LossGuard(
+                self.training,
+                declared if isinstance(declared, Guard) else Guard(),
+                lambda: self._step,
+                lambda step: self.rng("method", "guard", step),
+                own=not isinstance(declared, Guard),
+            )
+            self.register(guard=self._guard)
+        return self._guard
 
     def _keep_checkpoints(self) -> None:
         self.desk.controls.update({c.name: c for c in checkpoints.CONTROLS})

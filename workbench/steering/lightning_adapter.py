@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import re
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import lightning.pytorch as pl
 import torch
@@ -18,6 +20,9 @@ from workbench.steering.lightning_state import LightningState, follow_batch_size
 from workbench.steering.session import Session, Stopped, current
 from workbench.steering.user import open_session
 
+if TYPE_CHECKING:
+    from workbench.steering.guards import LossGuard
+
 
 class Steering(pl.Callback):
     """Steer and record a LightningModule.
@@ -27,6 +32,10 @@ class Steering(pl.Callback):
     Every value that the module passes to `self.log` inside a training step is recorded at that step, whatever
     `log_every_n_steps` says. A step is a training batch started, from 0; commands take effect in
     `on_train_batch_start`, inside an accumulation window at its start.
+
+    The guard against anomalous batches (`workbench.cards.guard.Guard`) is at hand where Lightning optimizes by itself,
+    in one process and without a loss scale. It judges the loss of each batch; in an accumulation window one that stands
+    out leaves out the whole window's update. Schedules count on.
 
     Args:
         config: the module's configuration (a dataclass with controls), changed in place; None: optimizer controls only.
@@ -54,6 +63,8 @@ class Steering(pl.Callback):
         self._inside = False
         self._logged: set[str] = set()
         self._epoch_over = False
+        self._guard: LossGuard | None = None
+        self._skip = False  # the update that comes next
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.global_rank != 0:
@@ -75,6 +86,9 @@ class Steering(pl.Callback):
         if self.session is None:
             return
         self.session.register(model=pl_module, **_optimizers(trainer, self.session.config))
+        if _guardable(trainer, pl_module):
+            self._guard = self.session.guard()
+            self._take_batches(pl_module, self._guard)
         self.session.start(self.steps or _length(trainer))
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -111,6 +125,17 @@ class Steering(pl.Callback):
         self._batch += 1
         if self.steps is not None and self._batch >= self.steps:
             trainer.should_stop = True
+
+    def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: torch.Tensor) -> None:
+        if self._guard is not None and not self._guard.passes(loss):
+            self._skip = True
+
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        if self._skip:
+            self._skip = False
+            optimizer.zero_grad(set_to_none=True)  # without gradients a step moves neither weights nor its own state
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._epoch_over = True
@@ -149,9 +174,21 @@ class Steering(pl.Callback):
 
         module.log = recording_log  # type: ignore[method-assign]
 
+    @staticmethod
+    def _take_batches(module: pl.LightningModule, guard: LossGuard) -> None:
+        """Let the guard say which batch a training step gets."""
+        training_step = module.training_step
+
+        @functools.wraps(training_step)
+        def guarded(batch: Any, *args: Any, **kwargs: Any) -> Any:
+            return training_step(guard.batch(batch), *args, **kwargs)
+
+        module.training_step = guarded  # type: ignore[method-assign]
+
     def _leave(self, module: pl.LightningModule) -> None:
         Steering.active = None
         module.__dict__.pop("log", None)
+        module.__dict__.pop("training_step", None)
 
 
 class Logger(LightningLogger):
@@ -202,6 +239,13 @@ def _optimizers(trainer: pl.Trainer, config: Any) -> dict[str, Any]:
     named = dict(zip(names, optimizers, strict=True))
     schedules = {f"schedule_{i}": c.scheduler for i, c in enumerate(trainer.lr_scheduler_configs)}
     return {**named, **schedules}
+
+
+def _guardable(trainer: pl.Trainer, module: pl.LightningModule) -> bool:
+    """Whether one loss a batch decides one update, in this process alone, with gradients that may be left out."""
+    scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
+    iterates = "dataloader_iter" in inspect.signature(module.training_step).parameters
+    return module.automatic_optimization and trainer.world_size == 1 and not scaled and not iterates
 
 
 def _length(trainer: pl.Trainer) -> int | None:

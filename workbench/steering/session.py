@@ -81,7 +81,6 @@ class Session(Handles):
         self._detectors = detectors
         self._spares = copy.deepcopy(detectors) if self.tree.get("rules") else ()  # for the rules, before any value
         self._cadences = dict(probes or {})
-        self._open = False  # whether a first step has begun
         self._inside = False  # between a boundary and the next: too late for commands of this step
         self._budget: int | None = None  # steps still allowed by `step` commands
         self._polled = 0.0

@@ -18,7 +18,7 @@ from workbench.cards.controls import SGD, Adam, controls_of
 
 _BETAS = {"beta1": 0, "beta2": 1}
 _SCALED_GROUP = ("lr", "initial_lr", "max_lr", "min_lr")
-_SCALED_SCHEDULE = ("base_lrs", "max_lrs", "min_lrs", "eta_min")
+_SCALED_SCHEDULE = ("base_lrs", "max_lrs", "min_lrs", "eta_min", "_last_lr")  # the last is what Trainers log
 
 
 class Training:
@@ -70,8 +70,11 @@ class Training:
                 yield f"{name}.{key}", parameter
 
     def implicit_controls(self, declared: Mapping[str, Control]) -> dict[str, Control]:
-        """Controls of optimizers whose configuration declares none, so that lr is live in every run."""
-        controls = {}
+        """Controls of optimizers whose configuration declares none, so that lr is live in every run.
+
+        And those that something registered brings along: see `_steered`.
+        """
+        controls = {n: c for thing in self._steered() for n, c in thing.controls().items() if n not in declared}
         for name, optimizer in self.optimizers.items():
             prefix = "optimizer." if name == "optimizer" else f"optimizer.{name.removeprefix('optimizer_')}."
             if prefix + "lr" in declared:
@@ -89,7 +92,7 @@ class Training:
     def veto(self, name: str, value: Any) -> str | None:
         """Why `name` cannot be set to `value` now; None: it can."""
         if not name.startswith("optimizer."):
-            return None
+            return next((why for thing in self._steered() if (why := thing.veto(name, value))), None)
         optimizer, short = self._find(name)
         if optimizer is None:
             return f"No optimizer is registered for {name}; call session.register(optimizer=…)."
@@ -109,8 +112,10 @@ class Training:
         return None
 
     def moved(self, name: str, value: Any, old: Any) -> None:
-        """Carry a set of `optimizer.*` into the registered optimizer and its schedules."""
+        """Carry a set of `optimizer.*` into the optimizer and its schedules, any other to what is steered by it."""
         if not name.startswith("optimizer."):
+            for thing in self._steered():
+                thing.moved(name, value, old)
             return
         optimizer, short = self._find(name)
         if optimizer is None:
@@ -134,6 +139,12 @@ class Training:
             for key, tensor in module.state_dict().items()
             if isinstance(tensor, torch.Tensor)
         }
+
+    def _steered(self) -> Iterator[Any]:
+        """Registered things with `controls()`, `veto(name, value)` and `moved(name, value, old)` of their own."""
+        return (
+            thing for thing in self.others.values() if all(hasattr(thing, n) for n in ("controls", "veto", "moved"))
+        )
 
     def _find(self, name: str) -> tuple[Optimizer | None, str]:
         *middle, short = name.split(".")[1:]

@@ -107,7 +107,10 @@ def _fingerprint(run: Run, card: Card) -> str:
 
 
 def train(session: Session, card: Card) -> None:
-    """Import the method's code and run it: its ``train(config, session)``, or its Lightning ``Module``."""
+    """Import the method's code and run it: ``train(config, session)``, a Lightning ``Module``, or a ``trainer``.
+
+    The last returns a transformers Trainer.
+    """
     name = card.package + card.module if card.module.startswith(".") else card.module
     code = importlib.import_module(name)
     if hasattr(code, "train"):
@@ -116,8 +119,15 @@ def train(session: Session, card: Card) -> None:
         from workbench.steering.lightning_adapter import fit
 
         fit(code.Module(session.config, session), session, session.config.steps)
+    elif hasattr(code, "trainer"):
+        from workbench.steering import transformers
+
+        transformers.fit(code.trainer(session.config, session), session)
     else:
-        raise WorkbenchError(f"{name} defines neither train(config, session) nor a LightningModule called Module.")
+        raise WorkbenchError(
+            f"{name} defines none of train(config, session), a LightningModule called Module, and trainer(config, "
+            "session)."
+        )
 
 
 def _threads(run: Run) -> None:

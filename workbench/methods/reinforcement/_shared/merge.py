@@ -5,8 +5,8 @@ and keep their dtype; others are the first model's. Formulas as in mergekit 0.1.
 files also safetensors.
 
 Held against mergekit 0.1.5 itself, through `using="mergekit"`, on random Llamas in files (float32, weights .3 and .7):
-ties gives the same bits; linear, slerp and the two stages of `balanced_files` the same but for rounding (at most 2.4e-7,
-with weights up to 1.2). dare does not: mergekit draws other elements and rescales by the L1 norm.
+ties gives the same bits; linear, slerp and the two stages of `balanced_files` the same but for rounding (at most
+2.4e-7, with weights up to 1.2). dare does not: mergekit draws other elements and rescales by the L1 norm.
 """
 
 from __future__ import annotations
