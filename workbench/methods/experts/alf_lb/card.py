@@ -71,7 +71,7 @@ ARMS = (
     Arm("constant", "in proportion", "ablation", {"rule": "constant", "u": 0.02}, "by what is missing"),
     Arm("inv_sqrt_n", "in proportion, over √n", "ablation", {"rule": "inv_sqrt_n", "u": 0.2}, "steps fall"),
     Arm("inv_n", "in proportion, over n", "ablation", {"rule": "inv_n", "u": 0.5}, "steps fall fast"),
-    Arm("sigmoid", "sigmoid scores", "ablation", {"score": "sigmoid", "u": 0.01}, "scores near one half, as in DeepSeek-V3"),
+    Arm("sigmoid", "sigmoid scores", "ablation", {"score": "sigmoid", "u": 0.01}, "scores near 1/2, as in DeepSeek-V3"),
     Arm("too_small", "u too small", "ablation", {"u": 1e-5}, "the bias does not catch up"),
     Arm("too_large", "u too large", "ablation", {"u": 0.1}, "the bias overshoots at every step"),
 )  # fmt: skip
