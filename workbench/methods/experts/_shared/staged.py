@@ -20,20 +20,22 @@ AROUND = 50  # steps on either side of a hand-over that a chart of its own shows
 class Progress:
     """Which stage trains, since which step, and what all of them have spent; register it.
 
-    `flops`: floating-point operations so far.
+    `flops`: floating-point operations so far. `before`: loss on validation text in front of the last border, nats a
+    byte; None before the first.
     """
 
     def __init__(self) -> None:
         self.stage = self.began = 0
         self.flops = 0.0
+        self.before: float | None = None
 
     def state_dict(self) -> dict[str, Any]:
         """Plain data."""
-        return {"stage": self.stage, "began": self.began, "flops": self.flops}
+        return dict(vars(self))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from there."""
-        self.stage, self.began, self.flops = state["stage"], state["began"], state["flops"]
+        vars(self).update(state)
 
 
 class Staged(Lab):
@@ -116,13 +118,13 @@ class Staged(Lab):
     def turn(self) -> None:
         """Cross a border."""
         with self.session.isolated():
-            loss = self.validation_loss()
+            before = self.progress.before = self.validation_loss()
         self.progress.stage, self.progress.began = self.progress.stage + 1, self.session.step
         self.session.stage("training", self.progress.stage)
         self.hand_over(self.stage)
         self.network = self.networks[self.stage]  # type: ignore[assignment]
         with self.session.isolated():
-            self.compare(loss, self.validation_loss())
+            self.compare(before, self.validation_loss())
 
     @torch.no_grad()
     def validation_loss(self) -> float:

@@ -15,6 +15,6 @@ in a row), second moments shrunk to a hundredth, a gradient 50 times as large. T
 `workbench.cards.guard`.
 
 Seen here: random bytes leave a mark without handling, the more so without clipping. Shrunken moments and enlarged
-gradients hardly do under AdamW, whose step does not grow with the gradient. The
-experts' balance suffers while random bytes pass through them; that it escalates afterwards was not seen.
+gradients hardly do under AdamW, whose step does not grow with the gradient. The experts' balance suffers while random
+bytes pass through them; that it escalates afterwards was not seen.
 """
