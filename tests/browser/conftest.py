@@ -29,8 +29,7 @@ class Lab:
         self.url, self.folder, self.store = url, folder, store
 
     def notebook(self, name: str) -> str:
-        """The address of a notebook as nobody has run it, in a workspace of its own: no two tests share either."""
-        shutil.copy(ROOT / name, self.folder / name)
+        """The address of a notebook, in a workspace of its own: no two tests share a layout."""
         base, token = self.url.split("/lab", 1)[0], self.url.rsplit("token=", 1)[1]
         return f"{base}/lab/workspaces/{uuid.uuid4().hex}/tree/{name}?token={token}"
 
@@ -50,8 +49,9 @@ def _alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab(_alone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A server, a store and fresh notebooks for each module: a test counts the runs it finds."""
     folder = tmp_path_factory.mktemp("lab")
     store = folder / ".workbench"
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")
