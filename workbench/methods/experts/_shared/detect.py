@@ -43,8 +43,7 @@ class Collapse(Lasting):
 class Jump(Detector):
     """Base: a signal that is measured at a hand-over is above `HIGH`; a finding of that step alone.
 
-    `known` holds the latest value of each of `needs`; the first of them is the signal, the second the curve in which a
-    reader sees it.
+    `known` holds the latest value of each of `needs`; the first of them is the signal.
     """
 
     HIGH: ClassVar[float]
@@ -60,12 +59,12 @@ class Jump(Detector):
 
     def update(self, step: int, values: Mapping[str, Any]) -> Iterator[Finding]:
         """See `Detector.update`."""
-        signal, curve = self.needs[:2]
+        signal = self.needs[0]
         self.known.update({name: _plain(value) for name, value in values.items() if self.wants(name)})
         if signal in values and (value := float(self.known[signal])) > self.HIGH:
             yield Finding(
                 id=self.id, title=self.title, first=step, last=step, remedy=self.remedy, severity=self.severity,
-                sentence=f"{self.told(value)}, at step {step}.", evidence={signal: value}, signals=(curve, signal),
+                sentence=f"{self.told(value)}, at step {step}.", evidence={signal: value}, signals=(signal,),
             )  # fmt: skip
 
     def state_dict(self) -> dict[str, Any]:
