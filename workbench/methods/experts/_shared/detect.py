@@ -43,10 +43,12 @@ class Collapse(Lasting):
 class Jump(Detector):
     """Base: a signal that is measured at a hand-over is above `HIGH`; a finding of that step alone.
 
-    `known` holds the latest value of each of `needs`; the first of them is the signal.
+    `known` holds the latest value of each of `needs`; the first of them is the signal. `curve` names the one in which a
+    reader sees it.
     """
 
     HIGH: ClassVar[float]
+    curve: ClassVar[str]
     severity: ClassVar[str] = "serious"
 
     def __init__(self) -> None:
@@ -64,7 +66,7 @@ class Jump(Detector):
         if signal in values and (value := float(self.known[signal])) > self.HIGH:
             yield Finding(
                 id=self.id, title=self.title, first=step, last=step, remedy=self.remedy, severity=self.severity,
-                sentence=f"{self.told(value)}, at step {step}.", evidence={signal: value}, signals=(signal,),
+                sentence=f"{self.told(value)}, at step {step}.", evidence={signal: value}, signals=(self.curve, signal),
             )  # fmt: skip
 
     def state_dict(self) -> dict[str, Any]:

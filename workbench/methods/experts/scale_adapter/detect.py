@@ -69,6 +69,7 @@ class ScaledStart(Jump):
     id = "scaled_start"
     title = "The copies begin at another scale"
     needs = ("upcycle_jump",)
+    curve = "valid_ce"
     remedy = "Set renormalise_init=true."
     HIGH: ClassVar[float] = 0.01
 
