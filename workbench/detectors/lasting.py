@@ -1,38 +1,99 @@
-"""Detectors of a condition on several signals at once that must last: the base for a method's own."""
+"""Conditions that must last before they are told: the streak that counts, and a base that reads signals as they are.
+
+`workbench.detectors.quantities.Lasting` is the twin for quantities that other programs record under other names.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
+import numpy as np
+
 from workbench.cards.findings import Finding
 from workbench.detectors.base import Detector
+from workbench.detectors.episodes import Episode
+from workbench.detectors.per_signal import span
+
+
+class Streak:
+    """For how many values in a row a condition has held, and the episode that `lasting` of them open.
+
+    The episode is dated from the first of them. Once it is open every value with the condition belongs to it, and it is
+    over after `patience` values without.
+
+    Attributes:
+        evidence: numbers of the last value at which the condition held.
+    """
+
+    def __init__(self, lasting: int, patience: int) -> None:
+        self.lasting = lasting
+        self.episode = Episode(patience)
+        self.length = 0
+        self.began = -1
+        self.evidence: dict[str, float] = {}
+
+    def feed(self, step: int, numbers: Mapping[str, float]) -> Iterator[str]:
+        """Take a value's numbers (``bad``: how bad, above 0; none: the condition does not hold); yield as `Episode`."""
+        self.length = self.length + 1 if numbers else 0
+        if self.length == 1:
+            self.began = step
+        if numbers:
+            self.evidence = dict(numbers)
+        going = self.episode.open
+        holds = self.length >= self.lasting or (going and bool(numbers))
+        if holds or going:
+            bad = numbers.get("bad", float(holds))
+            for moment in self.episode.feed(np.array([step]), np.array([holds]), np.array([bad])):
+                if moment == "open":
+                    self.episode.first = self.began
+                yield moment
+
+    def finding(
+        self, moment: str, detector: Detector, sentence: str, severity: str, signals: tuple[str, ...]
+    ) -> Finding:
+        """What is said at that moment; the range of steps is added to the sentence."""
+        closed = moment == "close"
+        return Finding(
+            id=detector.id, title=detector.title, first=self.episode.first,
+            last=self.episode.last if closed else None, sentence=f"{sentence}, {span(self.episode, closed)}.",
+            remedy=detector.remedy, severity=severity, signals=signals,
+            evidence={name: number for name, number in self.evidence.items() if name != "bad"},
+        )  # fmt: skip
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain JSON data."""
+        kept = {"length": self.length, "began": self.began, "evidence": dict(self.evidence)}
+        return {**kept, "episode": self.episode.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+        self.length, self.began, self.evidence = state["length"], state["began"], dict(state["evidence"])
+        self.episode.load_state_dict(state["episode"])
 
 
 class Lasting(Detector):
-    """Base: a subclass says in `holds` whether its condition holds, and in `told` what that means.
+    """Base: a condition on signals of any shape. A subclass says in `holds` whether it holds, and in `told` what it is.
 
-    After `lasting` steps in a row with it a finding opens, dated from the first of them; after `patience` steps in a
-    row without it the finding is closed. `known` holds the latest value of each of `needs` that has come.
+    `known` holds the latest value of each of `needs` that has come.
 
     Attributes:
-        sees: signals whose coming makes a step count; the others are looked up as they stand.
+        sees: signals whose coming makes a step count, and which carry the finding; the others are looked up.
         lasting, patience: in steps that count.
         severity: of the findings.
+        KEPT: names of a subclass's own attributes that are part of its state, plain data.
     """
 
+    KEPT: ClassVar[tuple[str, ...]] = ()
     sees: tuple[str, ...] = ()
     lasting: ClassVar[int] = 50
     patience: ClassVar[int] = 10
     severity: ClassVar[str] = "warning"
-    _KEPT: ClassVar[tuple[str, ...]] = ("held", "quiet", "first", "last", "known", "evidence")
 
     def __init__(self) -> None:
         super().__init__()
         self.known: dict[str, Any] = {}
-        self.held = self.quiet = 0
-        self.first = self.last = -1
-        self.evidence: dict[str, float] = {}
+        self.streak = Streak(self.lasting, self.patience)
 
     def holds(self) -> dict[str, float] | None:
         """The evidence if the condition holds with the values of `known`, else None. All of `sees` are there."""
@@ -45,44 +106,27 @@ class Lasting(Detector):
     def update(self, step: int, values: Mapping[str, Any]) -> Iterator[Finding]:
         """See `Detector.update`."""
         self.known.update({name: _plain(value) for name, value in values.items() if self.wants(name)})
-        if not any(name in values for name in self.sees) or not all(name in self.known for name in self.sees):
-            return
-        found = self.holds()
-        if found is not None:
-            if not self.held:
-                self.first = step
-            self.held += 1
-            self.quiet, self.last, self.evidence = 0, step, found
-            if self.held == self.lasting:
-                yield self.finding(None)
-        elif self.held:
-            self.quiet += 1
-            if self.held < self.lasting:
-                self.held = 0
-            elif self.quiet >= self.patience:
-                yield self.finding(self.last)
-                self.held = 0
+        if any(name in values for name in self.sees) and all(name in self.known for name in self.sees):
+            yield from self._say(self.streak.feed(step, self.holds() or {}))
 
     def finish(self, step: int) -> Iterable[Finding]:
-        """Close what is open: the run ended at this step."""
-        if self.held >= self.lasting:
-            yield self.finding(self.last)
+        """See `Detector.finish`: it ends where it was seen last."""
+        yield from self._say(self.streak.episode.end())
 
-    def finding(self, last: int | None) -> Finding:
-        """What is said; `last` None: it goes on."""
-        when = f"since step {self.first}" if last is None else f"from step {self.first} to {last}"
-        return Finding(
-            id=self.id, title=self.title, first=self.first, last=last, remedy=self.remedy, severity=self.severity,
-            sentence=f"{self.told(self.evidence)}, {when}.", evidence=dict(self.evidence), signals=self.sees,
-        )  # fmt: skip
+    def _say(self, moments: Iterable[str]) -> Iterator[Finding]:
+        for moment in moments:
+            yield self.streak.finding(moment, self, self.told(self.streak.evidence), self.severity, self.sees)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain JSON data."""
-        return {name: getattr(self, name) for name in self._KEPT}
+        own = {name: getattr(self, name) for name in self.KEPT}
+        return {"known": dict(self.known), "streak": self.streak.state_dict(), **own}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
-        for name in self._KEPT:
+        self.known = dict(state["known"])
+        self.streak.load_state_dict(state["streak"])
+        for name in self.KEPT:
             setattr(self, name, state[name])
 
 

@@ -10,8 +10,7 @@ import numpy as np
 
 from workbench.cards.findings import Finding
 from workbench.detectors.base import Detector
-from workbench.detectors.episodes import Episode
-from workbench.detectors.per_signal import span
+from workbench.detectors.lasting import Streak
 from workbench.detectors.vocabulary import names
 
 _LARGEST = 1e100  # so that sums of a few values stay finite
@@ -94,10 +93,12 @@ class Lasting(Quantities):
 
     def __init__(self) -> None:
         super().__init__()
-        self.episode = Episode(self.patience)
-        self.streak = 0
-        self.began = -1
-        self.evidence: dict[str, float] = {}  # of the last value at which it held
+        self.streak = Streak(self.lasting, self.patience)
+
+    @property
+    def evidence(self) -> dict[str, float]:
+        """Of the last value at which it held."""
+        return self.streak.evidence
 
     def judge(self, step: int, seen: Mapping[str, float]) -> dict[str, float] | None:
         """The numbers of a condition that holds (``bad``: how bad, above 0), empty: it does not, None: cannot say."""
@@ -110,50 +111,24 @@ class Lasting(Quantities):
     def look(self, step: int, seen: Mapping[str, float]) -> Iterator[Finding]:
         """As `Quantities.look`."""
         numbers = self.judge(step, seen)
-        if numbers is None:
-            return
-        self.streak = self.streak + 1 if numbers else 0
-        if self.streak == 1:
-            self.began = step
-        if numbers:
-            self.evidence = numbers
-        holds = self.streak >= self.lasting
-        if holds or self.episode.open:
-            bad = numbers.get("bad", 0.0)
-            for moment in self.episode.feed(np.array([step]), np.array([holds]), np.array([bad])):
-                yield self._finding(moment)
+        if numbers is not None:
+            yield from self._say(self.streak.feed(step, numbers))
 
     def finish(self, step: int) -> Iterator[Finding]:
         """As `Detector.finish`: it ends at its last bad value."""
-        for moment in self.episode.end():
-            yield self._finding(moment)
+        yield from self._say(self.streak.episode.end())
 
-    def _finding(self, moment: str) -> Finding:
-        if moment == "open":
-            self.episode.first = self.began  # it was so from the first value of the streak
-        closed = moment == "close"
-        sentence, severity = self.tell()
-        return Finding(
-            id=self.id,
-            title=self.title,
-            first=self.episode.first,
-            last=self.episode.last if closed else None,
-            sentence=f"{sentence}, {span(self.episode, closed)}.",
-            remedy=self.remedy,
-            severity=severity,
-            evidence={name: number for name, number in self.evidence.items() if name != "bad"},
-            signals=self.signals(*self.told),
-        )
+    def _say(self, moments: Iterable[str]) -> Iterator[Finding]:
+        for moment in moments:
+            yield self.streak.finding(moment, self, *self.tell(), self.signals(*self.told))
 
     def memory(self) -> dict[str, Any]:
         """As `Quantities.memory`."""
-        kept = {"streak": self.streak, "began": self.began, "evidence": dict(self.evidence)}
-        return {**kept, "episode": self.episode.state_dict()}
+        return {"streak": self.streak.state_dict()}
 
     def remember(self, state: Mapping[str, Any]) -> None:
         """As `Quantities.remember`."""
-        self.streak, self.began, self.evidence = state["streak"], state["began"], dict(state["evidence"])
-        self.episode.load_state_dict(state["episode"])
+        self.streak.load_state_dict(state["streak"])
 
 
 class Level:

@@ -45,4 +45,4 @@ def test_a_detector_goes_on_from_its_state():
             half = again
         list(half.update(step, values))
     assert half.state_dict() == whole.state_dict()
-    assert half.held == 120
+    assert half.streak.length == 120

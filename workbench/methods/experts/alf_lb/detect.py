@@ -24,7 +24,7 @@ class BiasWindup(Lasting):
     remedy = "Raise u: the bias is small against the scores."
     lasting = 100
     HIGH: ClassVar[float] = 0.7
-    _KEPT = (*Lasting._KEPT, "before")
+    KEPT = ("before",)
 
     def __init__(self) -> None:
         super().__init__()

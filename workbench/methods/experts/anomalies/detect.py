@@ -121,7 +121,7 @@ class Diverged(Lasting):
     severity = "serious"
     AGO: ClassVar[int] = 200
     RISE: ClassVar[float] = 0.5
-    _KEPT: ClassVar[tuple[str, ...]] = (*Lasting._KEPT, "past")
+    KEPT = ("past",)
 
     def __init__(self) -> None:
         super().__init__()
