@@ -14,7 +14,7 @@ from workbench.cards.protocols import SessionProtocol
 from workbench.data.domains import described, load_domains
 from workbench.methods.experts._shared import balance, measures
 from workbench.methods.experts._shared.knobs import ExpertsConfig
-from workbench.methods.experts._shared.text import Batch, draw, pieces, validation
+from workbench.methods.experts._shared.text import Batch, draw, validation
 from workbench.models.moe_gpt import MoEGPT, Output, Routing, Shape, TopK
 from workbench.models.optim import make_optimizer
 from workbench.signals import emit, tokens
@@ -202,7 +202,8 @@ class Lab:
         sequences = [d * each + i for d in range(len(self.domains)) for i in range(self.shown_sequences(length))]
         rows = torch.cat([torch.arange(s * length, (s + 1) * length) for s in sequences])
         first = torch.stack([self.first_choice(r)[rows] for r in routings])
-        return tokens(pieces(batch.inputs.flatten()[rows].tolist()), first.numpy(), self.categories())
+        read = [bytes([b]).decode(errors="surrogateescape") for b in batch.inputs.flatten()[rows].tolist()]
+        return tokens(read, first.numpy(), self.categories())
 
     def shown_sequences(self, length: int) -> int:
         """Of each domain in the coloured stretch."""

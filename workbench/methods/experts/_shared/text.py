@@ -62,8 +62,3 @@ def validation(domains: Sequence[Domain], each: int, length: int) -> Batch:
 
 def _window(text: np.ndarray, start: int, length: int) -> np.ndarray:
     return text[start : start + length + 1]
-
-
-def pieces(tokens: Sequence[int]) -> list[str]:
-    """Each byte as a reader sees it: printable ones as they are, the others as <0a>, line breaks as they are."""
-    return [chr(t) if 32 <= t < 127 or t == 10 else f"<{t:02x}>" for t in tokens]
