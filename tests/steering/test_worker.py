@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import time
+import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import workbench
+from workbench.cards import Config
 from workbench.runs import Store, launch, spare, start_queued
+from workbench.steering.worker import noted
 
 LONG = {"steps": 100_000, "probe_images": 20, "epoch_images": 20, "final_images": 20, "run.flush_ms": 50}
 
@@ -129,3 +133,21 @@ def test_what_importing_torch_sets_in_the_environment_does_not_lose_the_spares(m
     assert spare.key() == before
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     assert spare.key() != before
+
+
+def test_what_a_method_warns_of_while_it_trains_is_an_event_and_what_a_library_warns_of_is_not():
+    with (
+        warnings.catch_warnings(record=True) as passed_on,
+        workbench.session(Config(), experiment="my/idea", mlflow=False) as session,
+        noted(session, "workbench"),
+    ):
+        warnings.simplefilter("always")
+        for step in session.steps(3):
+            where = {"filename": workbench.__file__, "lineno": 1, "category": UserWarning}
+            warnings.warn_explicit(f"response {step} got reward 0", **where)
+            warnings.warn_explicit("response 0 got reward 0", **where)
+            warnings.warn_explicit("a kernel is deprecated", UserWarning, np.__file__, 1)
+    assert [e.payload["text"] for e in workbench.run().reader.events(["warning"])] == [
+        f"response {step} got reward 0" for step in range(3)
+    ]
+    assert {str(w.message) for w in passed_on} == {"a kernel is deprecated"}

@@ -12,7 +12,8 @@ import os
 import sys
 import traceback
 import warnings
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TextIO
 
 from workbench.cards import Card, WorkbenchError
 from workbench.journal import RunDir, RunLock
@@ -60,7 +61,8 @@ def _train(run: Run, lock: RunLock | None = None) -> int | RunLock:
                 return 2
             for text in said:
                 session.writer.event("warning", {"text": text})
-            train(session, card)
+            with noted(session, card.package.partition(".")[0]):
+                train(session, card)
         return session.lock if session.rebuilding else 0
     except Exception:  # noqa: BLE001 (the session has recorded it as the failure of the run)
         traceback.print_exc()
@@ -128,6 +130,26 @@ def train(session: Session, card: Card) -> None:
             f"{name} defines none of train(config, session), a LightningModule called Module, and trainer(config, "
             "session)."
         )
+
+
+@contextlib.contextmanager
+def noted(session: Session, package: str) -> Iterator[None]:
+    """Warnings from the code of this top-level package become events of the run; those of libraries only its log."""
+    folders = tuple(importlib.import_module(package).__path__)
+
+    def show(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int,
+        file: TextIO | None = None, line: str | None = None,
+    ) -> None:  # fmt: skip
+        if filename.startswith(folders):
+            session.recorder.complain(str(message))
+        else:
+            before(message, category, filename, lineno, file, line)
+
+    with warnings.catch_warnings():
+        before = warnings.showwarning
+        warnings.showwarning = show
+        yield
 
 
 def _threads(run: Run) -> None:

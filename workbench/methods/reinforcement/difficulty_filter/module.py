@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -82,13 +81,7 @@ class Experiment:
         clock = Clock()
         gathered = self._gather(step)
         batch = moved = advantage = None
-        if gathered.batch is None:
-            warnings.warn(
-                f"Step {step}: none of {len(gathered.rates)} prompts has a pass rate inside the band; nothing is "
-                "learned.",
-                stacklevel=2,
-            )
-        else:
+        if gathered.batch is not None:  # else nothing is learned, which `filled` says
             batch = self.loop.judge(gathered.batch, self.config.temperature)
             advantage, moved = self._learn(step, batch)
         self.spent.rollouts += len(gathered.rates) * self.config.group_size
