@@ -70,12 +70,11 @@ export class Row {
     const among = new Set((runs.length ? runs : all).map((r) => r.id));
     const newest = newestChange(name, among, frame.interventions);
     const others = runs.slice(1).filter((r) => r.values[name] !== runs[0]?.values[name]);
-    if (others.length) this.say(others.map((r) => `${r.label}: ${bare(this.control, r.values[name])}`).join(" · "), "");
-    else if (newest) {
-      const same = frame.interventions.filter((i) => among.has(i.run) && i.kind === "set" && i.new[name] === newest.new[name] && i.step === newest.step);
-      const outcome = decision(same, this.control);
-      this.say(outcome.words, outcome.kind);
-    } else this.say("", "");
+    const same = frame.interventions.filter((i) => newest && among.has(i.run) && i.kind === "set" && i.new[name] === newest.new[name] && i.step === newest.step);
+    const outcome = newest && decision(same, this.control);
+    // A refusal stays until the next change, also where the runs differ anyway.
+    if (others.length && outcome?.kind !== "refused") this.say(others.map((r) => `${r.label}: ${bare(this.control, r.values[name])}`).join(" · "), "");
+    else this.say(outcome?.words ?? "", outcome?.kind ?? "");
   }
 
   private show(value: Value): void {
