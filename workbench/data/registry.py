@@ -7,21 +7,22 @@ from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import workbench.data.sets
-from workbench.cards.errors import UnknownName
+from workbench.cards.errors import InvalidValue, UnknownName
 from workbench.data.dataset import Data, DataSet
 
 
 @cache
-def datasets() -> tuple[DataSet, ...]:
+def datasets() -> tuple[DataSet[Any], ...]:
     """The description of every data set, by name."""
     package = workbench.data.sets
     modules = (import_module(f"{package.__name__}.{m.name}") for m in pkgutil.iter_modules(package.__path__))
     return tuple(sorted((m.DATASET for m in modules), key=lambda dataset: dataset.name))
 
 
-def dataset(name: str) -> DataSet:
+def dataset(name: str) -> DataSet[Any]:
     """The description of the data set `name`. Raises `UnknownName`, which suggests the nearest name."""
     for candidate in datasets():
         if candidate.name == name:
@@ -45,11 +46,19 @@ def list_sets() -> list[dict[str, str]]:
 
 
 def load(name: str) -> Data:
-    """The arrays of the data set `name`, checked against its SHA-256.
+    """The pictures of the data set `name`, checked against its SHA-256.
 
-    Raises `UnknownName`; `MissingData` with the commands that bring it; `InvalidValue` if a file is damaged.
+    What is no set of pictures (ratings, recordings, tables) is had from its description, `dataset(name).load()`.
+    Raises `UnknownName`; `MissingData` with the commands that bring it; `InvalidValue` if a file is damaged or it is no
+    set of pictures.
     """
-    return dataset(name).load()
+    content = dataset(name).load()
+    if not isinstance(content, Data):
+        raise InvalidValue(
+            f"'{name}' holds no labelled pictures but {type(content).__name__}; "
+            f"use workbench.data.dataset('{name}').load()."
+        )
+    return content
 
 
 def get(name: str, report: Callable[[str], None] | None = None) -> Path:

@@ -45,5 +45,5 @@ DATASET = DataSet(
         _LABELS: "3d826227c39b7dba09abb8273cf07928443fec2c56b6396b4872741b7b332f93",
     },
     package="animal_mnist",
-    pip="--no-deps animal-mnist==0.4",  # its dependencies (tensorflow among them) are not needed to read its files
+    wheel="animal-mnist==0.4",
 )

