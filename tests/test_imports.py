@@ -14,9 +14,9 @@ import workbench
 ROOT = Path(__file__).parent.parent
 HEAVY = {"torch", "lightning", "pytorch_lightning", "mlflow"}
 LIGHT_ROOMS = [
-    "workbench", "workbench.cards", "workbench.signals", "workbench.journal", "workbench.detectors", "workbench.runs",
-    "workbench.figures", "workbench.panels", "workbench.tracking", "workbench.steering", "workbench.data",
-    "workbench.doctor", "workbench.lab", "workbench.cli",
+    "workbench", "workbench.cards", "workbench.signals", "workbench.per_class", "workbench.journal",
+    "workbench.detectors", "workbench.runs", "workbench.figures", "workbench.panels", "workbench.tracking",
+    "workbench.steering", "workbench.data", "workbench.doctor", "workbench.lab", "workbench.cli",
 ]  # fmt: skip
 
 
@@ -48,8 +48,9 @@ def test_a_panel_object_loads_nothing_heavy():
 
 def test_the_public_names_are_exactly_these_and_all_of_them_resolve():
     assert set(workbench.__all__) == {
-        "Batches", "Logger", "Steering", "TransformersSteering", "WorkbenchError", "__version__", "card", "claims",
-        "detect", "emit", "experiments", "launch", "open", "ramp", "run", "session", "set", "store", "watch", "when",
+        "Batches", "ClassReport", "Logger", "PerClass", "Steering", "TransformersSteering", "WorkbenchError",
+        "__version__", "card", "claims", "detect", "emit", "experiments", "launch", "open", "ramp", "run", "session",
+        "set", "store", "watch", "when",
     }  # fmt: skip
     for name in workbench.__all__:
         assert getattr(workbench, name) is not None

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
     from workbench.data.order import Batches as Batches
     from workbench.panels import open as open
     from workbench.panels.claims import claims as claims
+    from workbench.per_class import PerClass as PerClass
     from workbench.runs import launch as launch
     from workbench.runs.store import run as run
     from workbench.runs.store import store as store
     from workbench.signals import emit as emit
+    from workbench.steering import ClassReport as ClassReport
     from workbench.steering import Logger as Logger
     from workbench.steering import Steering as Steering
     from workbench.steering import TransformersSteering as TransformersSteering
@@ -32,7 +34,9 @@ __version__ = "0.1.0"
 # public name -> the module that holds it
 _HOMES = {
     "Batches": "workbench.data.order",
+    "ClassReport": "workbench.steering",
     "Logger": "workbench.steering",
+    "PerClass": "workbench.per_class",
     "Steering": "workbench.steering",
     "TransformersSteering": "workbench.steering",
     "WorkbenchError": "workbench.cards.errors",

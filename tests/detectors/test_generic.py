@@ -9,8 +9,8 @@ from workbench.detectors import generic
 
 def test_the_generic_detectors_are_found_by_walking_the_package():
     assert set(generic()) == {
-        "dead_units", "divergence", "entropy_collapse", "false_calm", "hockey_stick", "kl_runaway", "length_collapse",
-        "non_finite", "plateau", "spike", "starved_groups", "update_ratio", "value_lag",
+        "class_spread", "dead_units", "divergence", "entropy_collapse", "false_calm", "hockey_stick", "kl_runaway",
+        "length_collapse", "non_finite", "plateau", "spike", "starved_groups", "update_ratio", "value_lag",
     }  # fmt: skip
 
 

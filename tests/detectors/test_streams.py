@@ -14,7 +14,8 @@ SIGNALS = {
     "non_finite": "loss", "spike": "loss", "plateau": "loss", "divergence": "loss", "dead_units": "expert_load",
     "update_ratio": "update_ratio",
 }  # fmt: skip
-REINFORCEMENT = sorted(set(generic()) - set(SIGNALS))
+CLASSES = ("acc_many", "acc_few")
+REINFORCEMENT = sorted(set(generic()) - set(SIGNALS) - {"class_spread"})
 
 
 def stream(detector, seed):
@@ -24,6 +25,10 @@ def stream(detector, seed):
     steps = np.cumsum(rng.integers(1, 4, n))
     if detector in REINFORCEMENT:
         return steps, troubled(rng, n, calm=detector == "false_calm")
+    if detector == "class_spread":
+        many, few = 90 + 5 * rng.random(n), 45 + 45 * np.sin(np.arange(n) / 60) + 5 * rng.random(n)
+        few[rng.random(n) < 0.02] = np.nan
+        return steps, dict(zip(CLASSES, (many, few), strict=True))
     if detector == "dead_units":
         values = rng.random((n, 4))
         values[300:500, 1] = values[380:420, 2] = values[800:, :2] = 0
@@ -75,10 +80,10 @@ def test_state_saved_as_json_goes_on_as_if_nothing_had_happened(detector, cut, s
 @settings(max_examples=30)
 @given(
     values=st.lists(st.floats(allow_nan=True, allow_infinity=True, width=64), min_size=1, max_size=300),
-    detector=st.sampled_from(["non_finite", "spike", "plateau", "divergence", *REINFORCEMENT]),
+    detector=st.sampled_from(["non_finite", "spike", "plateau", "divergence", "class_spread", *REINFORCEMENT]),
 )
 def test_no_number_is_too_strange(values, detector):
-    names = troubled(np.random.default_rng(0), 2) if detector in REINFORCEMENT else ("loss",)
+    names = troubled(np.random.default_rng(0), 2) if detector in REINFORCEMENT else ("loss", *CLASSES)
     told = watch(detector, dict.fromkeys(names, np.array(values)))
     assert "detector_failed" not in {finding.id for finding in told}
     json.dumps([finding.to_json() for finding in told], allow_nan=False)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -105,7 +106,8 @@ class Lasting(Detector):
 
     def update(self, step: int, values: Mapping[str, Any]) -> Iterator[Finding]:
         """See `Detector.update`."""
-        self.known.update({name: _plain(value) for name, value in values.items() if self.wants(name)})
+        values = {name: v for name, value in values.items() if self.wants(name) and (v := _plain(value)) is not None}
+        self.known.update(values)
         if any(name in values for name in self.sees) and all(name in self.known for name in self.sees):
             yield from self._say(self.streak.feed(step, self.holds() or {}))
 
@@ -131,5 +133,6 @@ class Lasting(Detector):
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON knows it: numbers, text, lists."""
-    return value.tolist() if hasattr(value, "tolist") else value
+    """A value as JSON knows it: numbers, text, lists. None for a number that is none: it says nothing."""
+    plain = value.tolist() if hasattr(value, "tolist") else value
+    return None if isinstance(plain, float) and not math.isfinite(plain) else plain

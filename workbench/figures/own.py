@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from workbench.cards import Card, Config, Control, Paper, Series, UnknownName, View, card, experiments
+from workbench.cards import Card, Config, Control, Paper, Series, Signal, UnknownName, View, card, experiments
+from workbench.cards.classes import NAMES, class_signals, class_views
 from workbench.figures import responses, token_text
+from workbench.per_class import named
 from workbench.runs import Run, Store
 
 _COMPONENTS = 16  # a vector of more components is drawn as a heat map
@@ -39,17 +41,30 @@ def card_for(experiment: str, store: Store) -> Card:
     newest.refresh()
     return OwnCard(
         id=experiment, title=experiment, subtitle="your own experiment: a chart for each recorded signal",
-        paper=Paper("", "", 0), phenomenon="", remedy="", config=Config, signals=(), views=_views(newest), arms=(),
-        presets=(), declared=newest.controls,
+        paper=Paper("", "", 0), phenomenon="", remedy="", config=Config, signals=_signals(newest),
+        views=_views(newest), arms=(), presets=(), declared=newest.controls,
         notes=("The charts are of the signals recorded when the panel was opened; open it again for newer ones.",),
     )  # fmt: skip
 
 
+def _signals(run: Run) -> tuple[Signal, ...]:
+    """What is known of the recorded signals: a classifier's classes."""
+    if NAMES not in run.reader.names():
+        return ()
+    newest = run.reader.text_at(NAMES)
+    return class_signals(named(newest[1] if newest else None))
+
+
 def _views(run: Run) -> tuple[View, ...]:
-    """A chart a signal; scalars that differ only in what stands before a slash (train/loss, val/loss) share one."""
+    """A chart a signal; scalars that differ only in what stands before a slash (train/loss, val/loss) share one.
+
+    What `workbench.PerClass` recorded has the charts that all classifiers have.
+    """
     shared: dict[str, list[str]] = {}
-    views = []
-    for name, kind in sorted(run.reader.names().items()):
+    names = run.reader.names()
+    views = list(class_views(grouped="acc_many" in names)) if NAMES in names else []
+    taken = {NAMES, *(s.name for s in class_signals())} if views else set()
+    for name, kind in sorted((n, k) for n, k in names.items() if n not in taken):
         if kind == "scalar":
             shared.setdefault(name.rsplit("/", 1)[-1], []).append(name)
         elif kind == "text":

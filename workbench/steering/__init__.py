@@ -4,7 +4,10 @@ from typing import Any
 
 from workbench.steering.session import Session, Stopped, current
 
-__all__ = ["LengthPenalty", "Logger", "Session", "Steering", "Stopped", "TransformersSteering", "current", "watch"]
+__all__ = [
+    "ClassReport", "LengthPenalty", "Logger", "Session", "Steering", "Stopped", "TransformersSteering", "current",
+    "watch",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -12,6 +15,10 @@ def __getattr__(name: str) -> Any:
         from workbench.steering import lightning_adapter
 
         return getattr(lightning_adapter, name)
+    if name == "ClassReport":
+        from workbench.steering.class_report import ClassReport
+
+        return ClassReport
     if name in ("TransformersSteering", "LengthPenalty"):
         from workbench.steering import transformers
 

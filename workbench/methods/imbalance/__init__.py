@@ -1,0 +1,1 @@
+"""Imbalance: long tails, partial labels, spurious features, ratings that are missing not at random."""

@@ -1,0 +1,1 @@
+"""What the family's experiments share: long-tailed class profiles, losses for classes of unequal size."""
