@@ -8,6 +8,7 @@ from workbench.cards import Signal, View, card, experiments
 from workbench.figures import grid
 from workbench.figures.chartdata import BarData, GridData, HistogramData, ImageData, LineData, TextData
 from workbench.figures.charts import chart_data
+from workbench.figures.lines import _held
 from workbench.figures.plotly_ import figure
 from workbench.figures.requests import view_of
 
@@ -174,6 +175,16 @@ def test_a_heat_map_has_a_row_a_component_and_a_column_a_bucket(pair):
     assert isinstance(chart, GridData)
     assert chart.rows == LAYERS
     assert chart.values.size == 6 * chart.x.at.size
+
+
+def test_between_the_columns_of_a_heat_map_the_last_value_stands_but_not_over_a_long_pause():
+    nan = np.nan
+    row = np.array([nan, 1, nan, nan, 2, nan, nan, 3] + [nan] * 14 + [4, nan, nan, nan])
+    held = _held(np.stack([row, np.where(np.isnan(row), nan, 7)]))
+    assert np.array_equal(held[0, :8], [nan, 1, 1, 1, 2, 2, 2, 3], equal_nan=True)
+    assert np.isnan(held[0, 8:22]).all()
+    assert np.array_equal(held[0, 22:], [4, 4, 4, nan], equal_nan=True)
+    assert np.array_equal(np.isnan(held[0]), np.isnan(held[1]))
 
 
 def test_a_matrix_names_rows_and_columns(pair):

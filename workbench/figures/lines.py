@@ -88,17 +88,36 @@ def areas(request: Request, common: dict[str, Any]) -> LineData:
 
 @builds("heatmap")
 def heatmap(request: Request, common: dict[str, Any]) -> GridData:
-    """A vector signal over the steps: one row a component, one column a bucket; the view's range is its colours'."""
+    """A vector signal over the steps: one row a component, one column a bucket; the view's range is its colours'.
+
+    What is recorded every n steps stands until it is recorded again.
+    """
     declared = request.view.lines()
     rows = [line for run in request.runs[:1] for s in declared for line in _curves(request, run, s)]
     x = _trim(_axis(request), rows)
-    values = np.concatenate([line.mean for line in rows]) if rows else np.empty(0)
+    values = _held(np.stack([line.mean for line in rows])).ravel() if rows else np.empty(0)
     finite = values[np.isfinite(values)]
     return GridData(
         **{**common, "empty": common["empty"] or (None if rows else waiting(request, [s.signal for s in declared]))},
         rows=tuple(line.label for line in rows), x=x, values=values, center=request.view.center,
         vdomain=common["ydomain"] or ((float(finite.min()), float(finite.max())) if finite.size else None),
     )  # fmt: skip
+
+
+def _held(values: Array) -> Array:
+    """Empty columns of (rows, columns) filled with the last one before them, over four usual distances at most."""
+    there = np.flatnonzero(~np.isnan(values).all(0))
+    if len(there) < 2:
+        return values
+    usual = float(np.median(np.diff(there)))
+    if usual == 1:
+        return values
+    columns = np.arange(values.shape[1])
+    after = np.searchsorted(there, columns, side="right")
+    before = there[np.maximum(after - 1, 0)]
+    ends = np.append(there[1:], there[-1] + usual)[np.maximum(after - 1, 0)]
+    held = (after > 0) & (ends - before <= 4 * usual) & (columns < ends)
+    return np.where(held, values[:, before], values)
 
 
 def _drawn(request: Request) -> list[Series]:
