@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from workbench.cards.parts import names, part
 from workbench.methods.continual._shared.learner import Part, Step
-from workbench.methods.continual._shared.parts import STRATEGIES, names, part
+from workbench.methods.continual._shared.parts import STRATEGIES
 from workbench.methods.continual._shared.strategies.er_ace import competitors
 
 CONFIG = SimpleNamespace(alpha=0.2, beta=0.5, mask="exact")

@@ -8,7 +8,8 @@ import torch
 
 from workbench.cards import card
 from workbench.cards.errors import InvalidValue, MissingData
-from workbench.methods.continual._shared.parts import STRATEGIES, names
+from workbench.cards.parts import names
+from workbench.methods.continual._shared.parts import STRATEGIES
 from workbench.methods.continual.adab2n import claims
 from workbench.methods.continual.adab2n.card import AdaB2NConfig
 from workbench.methods.continual.adab2n.module import Experiment, train

@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from workbench.cards.parts import part
 from workbench.methods.continual._shared.context import NormContext, first_eta, next_eta
 from workbench.methods.continual._shared.learner import Learner, Part
-from workbench.methods.continual._shared.parts import NORMS, STRATEGIES, part
+from workbench.methods.continual._shared.parts import NORMS, STRATEGIES
 from workbench.methods.continual.adab2n.convert import convert_norm
 from workbench.methods.continual.adab2n.norms.adab2n import AdaB2N
 

@@ -13,10 +13,11 @@ import torch
 from torch import nn
 
 from workbench.cards.errors import InvalidValue, UnknownName
+from workbench.cards.parts import names
 from workbench.methods.continual._shared.context import NormContext, first_eta, fixed_eta, next_eta
 from workbench.methods.continual._shared.learner import Window
 from workbench.methods.continual._shared.networks import four_conv
-from workbench.methods.continual._shared.parts import NORMS, names
+from workbench.methods.continual._shared.parts import NORMS
 from workbench.methods.continual.adab2n.convert import convert_norm, recency, windows
 
 

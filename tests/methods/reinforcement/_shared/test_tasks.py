@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -136,19 +134,6 @@ def test_groups_repeat_each_prompt():
     assert len(groups) == 6
     with pytest.raises(InvalidValue, match=r"group size.* at least 1; got 0"):
         asked.repeat(0)
-
-
-def test_a_task_of_ones_own_is_found_under_the_entry_point(monkeypatch):
-    class Point:
-        name, value = "mine", "my_task"
-
-    monkeypatch.setattr(tasks, "entry_points", lambda group: [Point] if group == tasks.__name__ else [])
-    monkeypatch.setitem(sys.modules, "my_task", chain)
-    tasks._found.cache_clear()
-    try:
-        assert tasks.task("mine") is chain
-    finally:
-        tasks._found.cache_clear()
 
 
 # -- the verifier -----------------------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ from workbench.cards import (
     Probe,
     control,
 )
-from workbench.methods.continual._shared.parts import NORMS, STRATEGIES, names
+from workbench.cards.parts import names
+from workbench.methods.continual._shared.parts import NORMS, STRATEGIES
 from workbench.methods.continual.adab2n.shown import SIGNALS, VIEWS
 
 NORM, REPLAY, STREAM = "Normalisation", "Replay", "Stream"

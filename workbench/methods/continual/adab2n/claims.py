@@ -17,10 +17,11 @@ def final_mass(norm: str, kappa: float, seed: int) -> tuple[float, ...]:
     import torch
     from torch import nn
 
+    from workbench.cards.parts import part
     from workbench.methods.continual._shared.buffer import Buffer, Items
     from workbench.methods.continual._shared.context import NormContext
     from workbench.methods.continual._shared.learner import Window
-    from workbench.methods.continual._shared.parts import NORMS, part
+    from workbench.methods.continual._shared.parts import NORMS
     from workbench.methods.continual.adab2n.convert import convert_norm
 
     rng = np.random.default_rng(seed)

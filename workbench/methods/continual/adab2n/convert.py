@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from workbench.cards.errors import InvalidValue
+from workbench.cards.parts import part
 from workbench.methods.continual._shared.context import NormContext
-from workbench.methods.continual._shared.parts import NORMS, part
+from workbench.methods.continual._shared.parts import NORMS
 
 
 def convert_norm(model: nn.Module, context: NormContext, *, norm: str = "adab2n") -> nn.Module:

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from workbench.cards.parts import part
 from workbench.cards.protocols import SessionProtocol
 from workbench.methods.continual._shared import metrics, streams
 from workbench.methods.continual._shared.augment import shift_and_flip
@@ -13,7 +14,7 @@ from workbench.methods.continual._shared.buffer import Buffer, Items
 from workbench.methods.continual._shared.context import NormContext, fixed_eta
 from workbench.methods.continual._shared.learner import Learner, Part
 from workbench.methods.continual._shared.networks import four_conv
-from workbench.methods.continual._shared.parts import NORMS, STRATEGIES, part
+from workbench.methods.continual._shared.parts import NORMS, STRATEGIES
 from workbench.methods.continual.adab2n.card import AdaB2NConfig
 from workbench.methods.continual.adab2n.convert import convert_norm, recency
 from workbench.models.optim import make_optimizer

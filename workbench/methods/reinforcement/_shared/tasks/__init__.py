@@ -6,18 +6,15 @@ group `workbench.methods.reinforcement._shared.tasks`. Nothing in this world com
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import entry_points
 from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.cards.errors import InvalidValue, UnknownName
+from workbench.cards import parts
+from workbench.cards.errors import InvalidValue
 
 STYLES = ("direct", "short", "long")
 
@@ -78,20 +75,11 @@ class Task(Protocol):
         """Tokens, readable."""
 
 
-@cache
-def _found() -> dict[str, str]:
-    """Name → dotted module: the modules of this package, then the entry points."""
-    own = {m.name: f"{__name__}.{m.name}" for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")}
-    return own | {point.name: point.value for point in entry_points(group=__name__)}
-
-
 def names() -> tuple[str, ...]:
     """Names of the tasks, `chain` first; imports none of them."""
-    return tuple(sorted(_found(), key=lambda name: (name != "chain", name)))
+    return parts.names(__name__, first="chain")
 
 
 def task(name: str) -> Task:
     """The module of a task. Raises `UnknownName`, which suggests the nearest name."""
-    if name not in _found():
-        raise UnknownName("task", name, _found())
-    return cast(Task, importlib.import_module(_found()[name]))
+    return cast(Task, parts.part(__name__, name, what="task"))
