@@ -76,8 +76,8 @@ def ldam(
     logits: Tensor, target: Tensor, margins: Tensor, *, scale: float = 30.0, weight: Tensor | None = None
 ) -> Tensor:
     """Cross-entropy after the right class's logit lost its margin, times `scale` (Cao et al. 2019, eq. 13)."""
-    lowered = logits - F.one_hot(target, logits.shape[1]) * margins
-    return F.cross_entropy(scale * lowered, target, weight=weight)
+    lost = (scale * margins[target]).to(logits.dtype)[:, None]
+    return F.cross_entropy((scale * logits).scatter_add_(1, target[:, None], -lost), target, weight=weight)
 
 
 def lade(logits: Tensor, target: Tensor, shift: Tensor, *, strength: float = 0.1, regularizer: float = 0.1) -> Tensor:
@@ -85,11 +85,11 @@ def lade(logits: Tensor, target: Tensor, shift: Tensor, *, strength: float = 0.1
 
     `shift` (C,) is `log_prior` of the training counts. A class that is absent from the batch has a first term of 0.
     """
-    classes = logits.shape[1]
-    own = F.one_hot(target, classes).to(logits.dtype)
-    first = (logits * own).sum(0) / (own.sum(0) + 1e-8)
-    even = logits - torch.log(shift.exp() + TINY) + math.log(1 / classes + TINY)
-    second = torch.logsumexp(even, 0) - math.log(len(logits))
+    batch, classes = logits.shape
+    own = logits.gather(1, target[:, None])[:, 0]
+    first = logits.new_zeros(classes).index_add(0, target, own) / (target.bincount(minlength=classes) + 1e-8)
+    even = math.log(1 / classes + TINY) - torch.log(shift.exp() + TINY)
+    second = torch.logsumexp(logits, 0) + even - math.log(batch)
     bound = first - second - regularizer * second**2
     return logit_adjusted(logits, target, shift) - strength * (bound * shift.exp()).sum()
 
