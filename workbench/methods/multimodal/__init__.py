@@ -1,0 +1,1 @@
+"""Multimodal learning: one modality learns, the other sleeps."""
