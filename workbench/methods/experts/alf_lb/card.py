@@ -145,5 +145,6 @@ CARD = Card(
         "Text comes from installed packages: Python's library and reference, torch's headers, scikit-learn's tables.",
         "The theorem is about fixed scores (preset router); in the model scores learn while the bias moves.",
         "With the rule sign loads keep swinging around even ones by about u: monotonic improvement needs small steps.",
+        "The rules of monotonic and of the claims in the model were set after a look at seed 0.",
     ),
 )  # fmt: skip

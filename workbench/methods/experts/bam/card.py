@@ -120,5 +120,6 @@ CARD = Card(
         "Operations are computed from sizes; a soft mix of attention costs as many layers as there are specialists.",
         "Just mixed, both kinds of attention are equally far behind the specialists; experts come back sooner.",
         "A baseline of equal parameters, with more feed-forward experts, is left out.",
+        "The claims' rules were set after a look at the same seeds: they restate what was seen, with its spread.",
     ),
 )  # fmt: skip

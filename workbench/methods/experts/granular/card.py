@@ -118,5 +118,6 @@ CARD = Card(
     notes=(
         "The mechanism is tested on a byte-level language model; the paper's detector is far outside a CPU's budget.",
         "Whole copies start exactly, too, if the one expert's weight is 1; but then its router gets no gradient.",
+        "The claims' rules were set after a look at seed 0.",
     ),
 )  # fmt: skip
