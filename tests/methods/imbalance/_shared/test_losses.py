@@ -105,3 +105,22 @@ def test_an_empty_class_is_named(use):
 def test_a_rate_outside_its_range_is_refused(beta):
     with pytest.raises(InvalidValue, match="beta must lie in 0 <= beta < 1"):
         losses.class_balanced_weights(COUNTS, beta=beta)
+
+
+def test_lade_is_the_same_where_logits_lie_far_apart():
+    generator = torch.Generator().manual_seed(0)
+    logits = 10 * torch.randn(6, 4, generator=generator, dtype=torch.float64)
+    target, shift = torch.tensor([0, 1, 2, 3, 0, 1]), losses.log_prior(torch.tensor([9.0, 5, 3, 1], dtype=torch.float64))
+    found = []
+    for gap in (0.0, 200.0):  # one row is lifted as a whole: no softmax changes, but the span of the logits does
+        z = logits.clone()
+        z[0] += gap
+        z.requires_grad_()
+        losses.lade(z, target, shift, strength=0.0).backward()
+        found.append(z.grad)
+    torch.testing.assert_close(*found)
+    near = (logits - logits.mean()) / 10
+    wide = torch.cat([near, near[:1] - 100.0])  # an example far below the rest adds nothing to a column
+    both = [losses._sums(z, shift) for z in (near, wide)]
+    torch.testing.assert_close(both[0][1], both[1][1])
+    torch.testing.assert_close(both[0][0], both[1][0][:-1])

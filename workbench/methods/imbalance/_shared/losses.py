@@ -16,6 +16,7 @@ from workbench.cards.errors import InvalidValue
 
 #: What the authors' logit adjustment (and the second half of LADE) adds to a share before its logarithm.
 TINY = 1e-9
+_APART = 60.0  # exp(-60) is far inside the range of float32
 
 
 def focal(logits: Tensor, target: Tensor, *, gamma: float = 1.0, weight: Tensor | None = None) -> Tensor:
@@ -86,12 +87,26 @@ def lade(logits: Tensor, target: Tensor, shift: Tensor, *, strength: float = 0.1
     `shift` (C,) is `log_prior` of the training counts. A class that is absent from the batch has a first term of 0.
     """
     batch, classes = logits.shape
+    rows, columns = _sums(logits, shift)
     own = logits.gather(1, target[:, None])[:, 0]
+    adjusted = (rows - own - shift[target]).mean()
     first = logits.new_zeros(classes).index_add(0, target, own) / (target.bincount(minlength=classes) + 1e-8)
     even = math.log(1 / classes + TINY) - torch.log(shift.exp() + TINY)
-    second = torch.logsumexp(logits, 0) + even - math.log(batch)
+    second = columns + even - math.log(batch)
     bound = first - second - regularizer * second**2
-    return logit_adjusted(logits, target, shift) - strength * (bound * shift.exp()).sum()
+    return adjusted - strength * (bound * shift.exp()).sum()
+
+
+def _sums(logits: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+    """ln sum over classes of exp(z + shift) (B,), and ln sum over the batch of exp(z) (C,).
+
+    One exponential serves both on a CPU, unless the logits lie so far apart that it would leave the floats' range.
+    """
+    low, top = torch.aminmax(logits.detach())
+    if logits.device.type != "cpu" or float(top - low) > _APART:
+        return torch.logsumexp(logits + shift, 1), torch.logsumexp(logits, 0)
+    exponential = torch.exp(logits - top)
+    return torch.log(exponential @ shift.exp()) + top, torch.log(exponential.sum(0)) + top
 
 
 def _counted(counts: Tensor) -> Tensor:

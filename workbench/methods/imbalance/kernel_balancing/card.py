@@ -77,5 +77,8 @@ CARD = Card(
     notes=(
         "Semi-synthetic: films, people and ratings are real, likes are completed by a model, who rates what is drawn.",
         "Kernels on features cannot see a selection by the label itself: naive Bayes does, with evenly drawn labels.",
+        "The remedy does not win here: at strength 3 naive Bayes alone errs by 2 % of the risk, with kernels by 7 %.",
+        "(The label's factor stands for what features tell of the label, too; balancing them counts it twice.)",
+        "A logistic propensity on these three features leaves a gap of .013, the kernels, after clipping, .007.",
     ),
 )  # fmt: skip
