@@ -110,7 +110,8 @@ def test_a_rate_outside_its_range_is_refused(beta):
 def test_lade_is_the_same_where_logits_lie_far_apart():
     generator = torch.Generator().manual_seed(0)
     logits = 10 * torch.randn(6, 4, generator=generator, dtype=torch.float64)
-    target, shift = torch.tensor([0, 1, 2, 3, 0, 1]), losses.log_prior(torch.tensor([9.0, 5, 3, 1], dtype=torch.float64))
+    counts = torch.tensor([9, 5, 3, 1], dtype=torch.float64)
+    target, shift = torch.tensor([0, 1, 2, 3, 0, 1]), losses.log_prior(counts)
     found = []
     for gap in (0.0, 200.0):  # one row is lifted as a whole: no softmax changes, but the span of the logits does
         z = logits.clone()
