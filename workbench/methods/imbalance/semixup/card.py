@@ -87,6 +87,5 @@ CARD = Card(
          "edges. Supervised with it: 54.3 % (seed 0)."),
         ("With balanced batches a collapse is not one grade for all but one even guess for all: the detector asks for "
          "the information of answers as well as for the entropy of their mean."),
-        "The claims were declared and have not been run.",
     ),
 )  # fmt: skip
