@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import cohen_kappa_score
 from torch.nn import functional as F
 
 from workbench.cards.errors import InvalidValue, UnknownName
@@ -198,11 +199,10 @@ def test_kappa_is_one_for_the_truth_and_nought_for_chance_and_for_one_answer():
 
 
 def test_kappa_is_that_of_scikit_learn():
-    metrics = pytest.importorskip("sklearn.metrics")
     true, said = np.random.default_rng(0).integers(0, 5, (2, 200))
     table = np.zeros((5, 5), np.int64)
     np.add.at(table, (true, said), 1)
-    assert measures.quadratic_kappa(table) == pytest.approx(metrics.cohen_kappa_score(true, said, weights="quadratic"))
+    assert measures.quadratic_kappa(table) == pytest.approx(cohen_kappa_score(true, said, weights="quadratic"))
     assert measures.mean_error(table) == pytest.approx(np.abs(true - said).mean())
 
 

@@ -49,7 +49,7 @@ class Experiment:
         """One batch of rated pairs; now and then a look at evenly drawn pairs."""
         c, rng = self.config, self.session.rng("data", "batch", step)
         began = time.perf_counter()
-        if self.weighting.refresh(self._errors()):
+        if self.weighting.refresh(self._errors):
             emit("solve_seconds", time.perf_counter() - began)
         rows = rng.permutation(len(self.pairs))[: c.batch_size]
         self.weighting.step(rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -40,9 +40,10 @@ class Weighting:
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=5e-3, weight_decay=5e-2)  # the authors' for Coat
         self._audit = session.rng("eval", "audit").choice(world.users * world.items, AUDIT, replace=False)
         self.K, self.target = np.zeros((n, 0)), np.zeros(0)
+        self._others = self.K, self.target
 
-    def refresh(self, errors: Array) -> bool:
-        """Solve anew if a control has moved; whether it did. `errors` (n,) of the recommender, for adaptive choice."""
+    def refresh(self, errors: Callable[[], Array]) -> bool:
+        """Solve anew if a control has moved; whether it did. `errors` gives the recommender's (n,)."""
         c = self.config
         asked = {name: getattr(c, name) for name in WATCHED}
         if asked == self.made:
@@ -50,7 +51,7 @@ class Weighting:
         self.made = asked
         self.base = self._base()
         self.basis = self._choose(errors)
-        self.K, self.target = self._at(self.basis)
+        self._functions()
         if c.balance == "dual":
             found = balance.solve(self.K, self.target, base=self.base, slack=c.slack)
             self._use(found.weights)
@@ -82,8 +83,12 @@ class Weighting:
 
     def audit(self) -> float:
         """The largest gap of 256 functions around other pairs: does balance reach beyond what was balanced?"""
-        K, target = self._at(self._audit)
-        return float(np.abs(balance.gaps(K, target, self.weights)).max())
+        return float(np.abs(balance.gaps(*self._others, self.weights)).max())
+
+    def _functions(self) -> None:
+        """Those to balance, and the others: they change with the controls alone, not at each look."""
+        self.K, self.target = self._at(self.basis)
+        self._others = self._at(self._audit)
 
     def _use(self, weights: Array) -> None:
         self.weights = balance.clipped(weights, self.config.weight_clip) * len(weights)
@@ -100,7 +105,7 @@ class Weighting:
             return propensity.inverse(w.propensity.ravel()[w.observed])
         return np.ones(len(w.observed))
 
-    def _choose(self, errors: Array) -> NDArray[np.int64]:
+    def _choose(self, errors: Callable[[], Array]) -> NDArray[np.int64]:
         """Basis points among all pairs: those of one seed are nested, so that more functions add to fewer."""
         number, total = self.made["n_basis"], len(self.world.features)
         order = self.session.rng("method", "basis", 0).permutation(total)
@@ -113,7 +118,8 @@ class Weighting:
         else:  # ridge regression of the error on the functions: those with the largest coefficients matter to the loss
             centred = K - K.mean(0)
             gram = centred.T @ centred + 1e-3 * len(K) * np.eye(K.shape[1])
-            size = np.abs(np.linalg.solve(gram, centred.T @ (errors - errors.mean())))
+            found = errors()
+            size = np.abs(np.linalg.solve(gram, centred.T @ (found - found.mean())))
         return some[np.argsort(-size, kind="stable")[:number]]
 
     def _at(self, basis: NDArray[np.int64]) -> tuple[Array, Array]:
@@ -140,4 +146,4 @@ class Weighting:
         self.optimizer.load_state_dict(state["optimizer"])
         if self.made:
             self.base = self._base()
-            self.K, self.target = self._at(self.basis)
+            self._functions()
